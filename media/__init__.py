@@ -1,0 +1,1 @@
+"""Video in and out with PyAV, numpy and OpenCV. Knows neither torch nor Redis."""

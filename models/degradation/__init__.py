@@ -1,0 +1,1 @@
+"""Degradations: what cameras and codecs do to a picture, seeded and reproducible."""

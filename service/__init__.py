@@ -1,0 +1,1 @@
+"""HTTP: the REST API. Knows jobs; imports neither torch nor workers."""

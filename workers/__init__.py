@@ -1,0 +1,1 @@
+"""The processes that do the work: the only place where media, models and pipeline meet."""
