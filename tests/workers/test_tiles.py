@@ -1,0 +1,90 @@
+"""Tiles cover every pixel, overlap enough, and blend without a trace."""
+
+import numpy as np
+import pytest
+
+from models.facts import RAMP
+from workers.canvas import Canvas
+from workers.tiles import TileGrid, make_grid, ramp_weights
+
+SIZES = [(640, 360), (129, 127), (128, 128), (130, 300), (1, 1), (37, 500), (257, 1000), (176, 144)]
+
+
+def all_tiles(grid: TileGrid) -> np.ndarray:
+    return np.arange(grid.count)
+
+
+@pytest.mark.parametrize("tile", [64, 128])
+@pytest.mark.parametrize("size", SIZES)
+def test_cells_partition_each_axis_and_stay_clear_of_halos(size: tuple[int, int], tile: int) -> None:
+    halo = 6
+    grid = make_grid(*size, tile=tile, halo=halo)
+    for axis in (grid.x, grid.y):
+        assert axis.cells[0].lo == 0
+        assert axis.cells[-1].hi == axis.length
+        assert all(a.hi == b.lo for a, b in zip(axis.cells, axis.cells[1:], strict=False))
+        for cell in axis.cells:
+            for index in range(cell.tile, cell.tile + 1 + cell.ramp):
+                start = axis.starts[index]
+                assert cell.lo >= (0 if start == 0 else start + halo)
+                assert cell.hi <= (axis.length if index == len(axis.starts) - 1 else start + tile - halo)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cut_and_update_give_the_picture_back_exactly(size: tuple[int, int]) -> None:
+    width, height = size
+    image = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    grid = make_grid(width, height, 64, 6)
+    canvas = Canvas(grid, 1, np.uint8)
+    canvas.update(all_tiles(grid), grid.cut(image, all_tiles(grid)))
+    assert np.array_equal(canvas.image, image)
+
+
+def test_scaled_tiles_land_where_the_scaled_picture_has_them() -> None:
+    image = np.random.default_rng(2).integers(0, 65536, (150, 201, 3), dtype=np.uint16)
+    grid = make_grid(201, 150, 64, 4)
+    canvas = Canvas(grid, 3, np.uint16)
+    canvas.update(all_tiles(grid), grid.cut(image, all_tiles(grid)).repeat(3, axis=1).repeat(3, axis=2))
+    assert np.array_equal(canvas.image, image.repeat(3, axis=0).repeat(3, axis=1))
+
+
+def test_tiles_that_disagree_are_blended_smoothly() -> None:
+    grid = make_grid(200, 64, 64, 4)
+    canvas = Canvas(grid, 2, np.uint8)
+    tiles = np.stack([np.full((128, 128, 3), 40 * i, np.uint8) for i in range(grid.count)])
+    canvas.update(all_tiles(grid), tiles)
+    row = canvas.image[60, :, 0].astype(int)
+    assert row[0] == 0
+    assert row[-1] == 40 * (grid.count - 1)
+    assert np.abs(np.diff(row)).max() <= 40 * np.pi / 2 / (RAMP * 2) + 1  # the steepest step of a raised cosine
+
+
+def test_updating_some_tiles_equals_updating_all() -> None:
+    rng = np.random.default_rng(3)
+    grid = make_grid(300, 200, 64, 4)
+    before, after = (rng.integers(0, 256, (200, 300, 3), dtype=np.uint8) for _ in range(2))
+    tiles = grid.cut(before, all_tiles(grid))
+    some = np.array([0, 5, 6, grid.count - 1])
+    tiles_after = tiles.copy()
+    tiles_after[some] = grid.cut(after, some)
+    one, other = Canvas(grid, 1, np.uint8), Canvas(grid, 1, np.uint8)
+    one.update(all_tiles(grid), tiles)
+    one.update(some, tiles_after[some])
+    other.update(all_tiles(grid), tiles_after)
+    assert np.array_equal(one.image, other.image)
+
+
+def test_ramp_weights_of_both_tiles_sum_to_one() -> None:
+    weights = ramp_weights(16)
+    assert np.allclose(weights + weights[::-1], 1)
+    assert (np.diff(weights) > 0).all()
+
+
+def test_wrong_sizes_are_named() -> None:
+    grid = make_grid(100, 100, 64, 4)
+    with pytest.raises(ValueError, match="image is 99x100, the grid is for 100x100"):
+        grid.cut(np.zeros((100, 99, 3), np.uint8), all_tiles(grid))
+    with pytest.raises(ValueError, match="the canvas takes"):
+        Canvas(grid, 2, np.uint8).update(np.array([0]), np.zeros((1, 64, 64, 3), np.uint8))
+    with pytest.raises(ValueError, match="too small for a halo"):
+        make_grid(100, 100, 16, 6)

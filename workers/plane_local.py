@@ -1,0 +1,63 @@
+"""The frame plane within one process: a thread that runs the network on batches from an in-process queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.enhancer import Enhancer
+from workers.batching import plan_batches
+from workers.plane import Enhanced
+
+
+class LocalPlane:
+    """Enhances in this process. A context manager: leaving it ends the thread."""
+
+    def __init__(self, enhancer: Enhancer, batch_tiles: int) -> None:
+        self._enhancer, self._limit = enhancer, batch_tiles
+        self._tasks: queue.SimpleQueue[tuple[int, NDArray[Any]] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Enhanced | BaseException] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="enhance", daemon=True)
+
+    def __enter__(self) -> LocalPlane:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tasks.put(None)
+        self._thread.join()
+
+    def submit(self, frame: int, tiles: NDArray[Any]) -> None:
+        self._tasks.put((frame, tiles))
+
+    def collect(self, timeout_s: float) -> Enhanced | None:
+        try:
+            done = self._done.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(done, BaseException):
+            raise done
+        return done
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            try:
+                self._done.put(self._enhance(*task))
+            except BaseException as error:  # handed to the collecting thread, which raises it
+                self._done.put(error)
+
+    def _enhance(self, frame: int, tiles: NDArray[Any]) -> Enhanced:
+        results = [
+            self._enhancer.enhance(tiles[part.lo : part.hi])
+            for batch in plan_batches([("tiles", len(tiles))], self._limit)
+            for part in batch.slices
+        ]
+        busy_s = sum(result.seconds for result in results)
+        if any(result.failed.any() for result in results):
+            return Enhanced(frame, "failed", None, "the network gave no valid pixels", busy_s)
+        outcome = "enhanced-float32" if any(result.redone.any() for result in results) else "enhanced"
+        return Enhanced(frame, outcome, np.concatenate([result.pixels for result in results]), "", busy_s)
