@@ -96,7 +96,7 @@ class JobFiles:
         return set()
 
     def upload(self, token: str) -> Path:
-        """Where an upload grows until checked; its folder is made. Same file system as the jobs, so it moves by rename."""
+        """Where an upload grows until checked (its folder is made); on the disk of the jobs: move it by rename."""
         folder = self.data_dir / "uploads"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / f"{check_id(token)}.part"

@@ -1,0 +1,63 @@
+"""How far a job has come: what each segment reports, and the sums. Pure values; they are kept by `pipeline/jobs.py`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentProgress:
+    """Absolute values of one segment, so that a report sent twice changes nothing. A new attempt starts again at 0."""
+
+    frames_done: int = 0  # frames written, of whatever quality
+    frames_resized: int = 0  # of these, only resized (and labelled so) because the network could not do them
+    tiles_total: int = 0  # tiles these frames are made of
+    tiles_reused: int = 0  # of these, taken from the frame before because their input had not changed
+    damaged_packets: int = 0  # packets of the source that could not be decoded
+    damaged_frames: int = 0  # frames the decoder marked as damaged
+    finished: bool = False
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> SegmentProgress:
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in json.loads(raw).items() if name in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Sums over the segments of a job that have reported."""
+
+    frames_done: int = 0
+    frames_resized: int = 0
+    tiles_total: int = 0
+    tiles_reused: int = 0
+    damaged_packets: int = 0
+    damaged_frames: int = 0
+    segments_finished: int = 0
+
+    def fraction(self, frames_total: int | None) -> float | None:
+        """Done share in 0..1, None where the total is not known. Counts are of packets, so it is held at 1."""
+        return min(1.0, self.frames_done / frames_total) if frames_total else None
+
+    def fps(self, elapsed_s: float) -> float | None:
+        """Frames per second since the start, None before the first frame."""
+        return self.frames_done / elapsed_s if self.frames_done and elapsed_s > 0 else None
+
+    def eta_s(self, frames_total: int | None, elapsed_s: float) -> float | None:
+        """Seconds still needed at the speed so far, None where that cannot be said."""
+        fps = self.fps(elapsed_s)
+        return max(0, frames_total - self.frames_done) / fps if fps and frames_total else None
+
+
+def total(segments: Iterable[SegmentProgress]) -> Progress:
+    reported = list(segments)
+    summed = (field.name for field in fields(SegmentProgress) if field.name != "finished")
+    return Progress(
+        **{name: sum(getattr(segment, name) for segment in reported) for name in summed},
+        segments_finished=sum(segment.finished for segment in reported),
+    )
