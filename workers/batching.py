@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,8 +57,3 @@ def plan_batches(items: Sequence[tuple[Hashable, int]], limit: int) -> list[Batc
 def frames_to_claim(tiles_wanted: int, tiles_per_frame: float) -> int:
     """How many frames to ask for so that a batch fills: at least two, so that batches of several clips mix."""
     return max(2, min(64, round(tiles_wanted / max(1.0, tiles_per_frame))))
-
-
-def mean(values: Iterable[int], default: float) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed) if listed else default

@@ -1,0 +1,221 @@
+"""The enhance worker: claims frames from the queue, runs the network on batches of equal tiles, stores the results.
+
+Batches mix tiles of any frames, segments and clips. At-least-once: a task is acknowledged after its result is stored,
+a result that is there already is only reported, and what a dead worker held comes back after the lease.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from models.catalog import UnknownModel
+from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
+from pipeline.metrics import Metrics
+from pipeline.queue import Claimed, FrameQueue
+from pipeline.tasks import FrameDone, FrameTask
+from workers.batching import Batch, frames_to_claim, plan_batches
+from workers.lease import LeaseKeeper
+from workers.loaded import LoadedModels
+
+log = structlog.get_logger(__name__)
+
+BLOCK_MS = 1000  # longest wait for work before signals and leases are looked at
+RECLAIM_EVERY_S = 2.0
+STORE_RETRY_S = 5.0  # how long a full frame store is waited for before the entry is left to its lease
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    """A claimed frame with its pixels."""
+
+    claimed: Claimed
+    tiles: NDArray[Any]  # (n, t, t, 3)
+    parts: list[NDArray[Any]]  # enhanced slices, in order
+    redone: bool = False
+    problem: str = ""
+    busy_s: float = 0.0
+
+    @property
+    def task(self) -> FrameTask:
+        return self.claimed.task
+
+
+class EnhanceWorker:
+    """One worker process's loop. `stop()` drains: the batch in hand is finished and acknowledged, no more is claimed."""
+
+    def __init__(
+        self,
+        queue: FrameQueue,
+        store: FrameStore,
+        models: LoadedModels,
+        metrics: Metrics,
+        leases: LeaseKeeper,
+        *,
+        name: str,
+        batch_tiles: int,
+        batch_wait_s: float,
+        max_deliveries: int,
+    ) -> None:
+        self._queue, self._store, self._models, self._metrics, self._leases = queue, store, models, metrics, leases
+        self._name, self._batch_tiles, self._batch_wait_s = name, batch_tiles, batch_wait_s
+        self._max_deliveries = max_deliveries
+        self._tiles_per_frame = float(batch_tiles)  # running mean, to know how many frames fill a batch
+        self._next_reclaim = 0.0
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Work until stopped."""
+        while not self._stopping.is_set():
+            self.step()
+        self._metrics.flush()
+
+    def step(self) -> int:
+        """Claim and finish one round of frames; returns how many frames were finished."""
+        claimed = self._claim()
+        if not claimed:
+            self._metrics.flush()
+            return 0
+        with self._leases.keep([c.entry_id for c in claimed]):
+            # A frame that was delivered before may have killed its worker: it is worked on alone.
+            fresh = [c for c in claimed if c.deliveries <= 1]
+            for group in (fresh, *([c] for c in claimed if c.deliveries > 1)):
+                self._finish(group)
+        return len(claimed)
+
+    def _claim(self) -> list[Claimed]:
+        """Frames for at least one batch, waiting for more for `batch_wait_s` at most once there is one."""
+        now = time.monotonic()
+        if now >= self._next_reclaim:
+            self._next_reclaim = now + RECLAIM_EVERY_S
+            if reclaimed := self._reclaim():
+                return reclaimed
+        claimed = self._queue.claim(self._name, self._wanted(0), BLOCK_MS)
+        deadline = time.monotonic() + self._batch_wait_s
+        while claimed and (have := sum(c.task.tiles for c in claimed)) < self._batch_tiles:
+            wait_ms = int((deadline - time.monotonic()) * 1000)
+            if wait_ms <= 0 or self._stopping.is_set():
+                break
+            claimed += self._queue.claim(self._name, self._wanted(have), wait_ms)
+        for c in claimed:
+            self._tiles_per_frame += 0.1 * (c.task.tiles - self._tiles_per_frame)
+        return claimed
+
+    def _wanted(self, have: int) -> int:
+        return frames_to_claim(self._batch_tiles - have, self._tiles_per_frame)
+
+    def _reclaim(self) -> list[Claimed]:
+        alive = []
+        for c in self._queue.reclaim(self._name, self._wanted(0)):
+            self._metrics.inc("gleaner_frames_reclaimed_total")
+            if c.deliveries > self._max_deliveries:
+                log.warning("frame given up", job=c.task.job, stage="enhance", frame=c.task.frame, tries=c.deliveries)
+                self._metrics.inc("gleaner_dead_letters_total")
+                self._metrics.inc("gleaner_frames_total", outcome="failed")
+                self._queue.dead_letter(c, f"given up after {c.deliveries - 1} workers did not finish it")
+            else:
+                alive.append(c)
+        return alive
+
+    def _finish(self, group: Sequence[Claimed]) -> None:
+        """Enhance and report a group of frames, whatever becomes of each."""
+        work = [w for c in group if (w := self._fetch(c)) is not None]
+        items = [(self._kind(w.task), len(w.tiles)) for w in work]
+        for batch in plan_batches(items, self._batch_tiles):
+            self._run_batch(batch, work)
+        for w in work:
+            self._report(w)
+
+    def _fetch(self, claimed: Claimed) -> _Work | None:
+        """The frame's pixels; None where there is nothing to do any more, which is then settled."""
+        task = claimed.task
+        if self._store.exists(task.key, task.frame, "out"):
+            self._queue.done(task, FrameDone(frame=task.frame, outcome="enhanced"), claimed.entry_id)
+            return None
+        blob = self._store.get(task.key, task.frame, "in")
+        if blob is None:  # its segment was cancelled or started over
+            self._queue.ack([claimed.entry_id])
+            return None
+        try:
+            tiles = np.frombuffer(blob, task.dtype).reshape(task.tiles, task.tile, task.tile, 3)
+        except ValueError:
+            self._queue.dead_letter(claimed, "its pixels in the frame store are incomplete")
+            return None
+        return _Work(claimed, tiles, [])
+
+    def _kind(self, task: FrameTask) -> Hashable:
+        return task.model, task.scale, task.tile, task.dtype
+
+    def _run_batch(self, batch: Batch, work: Sequence[_Work]) -> None:
+        model = work[batch.slices[0].item].task.model
+        scale = work[batch.slices[0].item].task.scale
+        tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
+        try:
+            result = self._models.get(model, scale).enhance(tiles)
+        except (UnknownModel, ValueError, RuntimeError) as error:
+            log.error("batch failed", stage="enhance", model=model, tiles=len(tiles), error=str(error))
+            for s in batch.slices:
+                work[s.item].problem = f"model {model} failed: {type(error).__name__}"
+            return
+        self._count(batch, work, model, result.seconds, int(result.redone.sum()), result.halved)
+        at = 0
+        for s in batch.slices:
+            upto = at + s.hi - s.lo
+            w = work[s.item]
+            w.parts.append(result.pixels[at:upto])
+            w.redone |= bool(result.redone[at:upto].any())
+            w.busy_s += result.seconds * (upto - at) / len(tiles)
+            if result.failed[at:upto].any():
+                w.problem = "the network gave no valid pixels, in float32 neither"
+            at = upto
+
+    def _report(self, w: _Work) -> None:
+        """Store the frame's result, then say so and acknowledge."""
+        outcome = "failed" if w.problem else "enhanced-float32" if w.redone else "enhanced"
+        if not w.problem and not self._put(w):
+            return
+        done = FrameDone(frame=w.task.frame, outcome=outcome, detail=w.problem, busy_s=round(w.busy_s, 6))
+        self._queue.done(w.task, done, w.claimed.entry_id)
+        self._metrics.inc("gleaner_frames_total", outcome=outcome)
+
+    def _put(self, w: _Work) -> bool:
+        pixels = memoryview(np.ascontiguousarray(np.concatenate(w.parts))).cast("B")
+        deadline = time.monotonic() + STORE_RETRY_S
+        while True:
+            try:
+                self._store.put(w.task.key, w.task.frame, "out", pixels)
+                return True
+            except SegmentGone:
+                self._queue.ack([w.claimed.entry_id])
+                return False
+            except FrameStoreFull as error:
+                # Left unacknowledged: it comes back when the lease is over, by when others may have made room.
+                if self._stopping.wait(0.2) or time.monotonic() > deadline:
+                    log.error("frame store full", job=w.task.job, stage="enhance", error=str(error))
+                    return False
+
+    def _count(
+        self, batch: Batch, work: Sequence[_Work], model: str, seconds: float, redone: int, halved: int
+    ) -> None:
+        jobs = {work[s.item].task.job for s in batch.slices}
+        self._metrics.inc("gleaner_batches_total", model=model)
+        self._metrics.inc("gleaner_tiles_total", batch.tiles, model=model)
+        self._metrics.inc("gleaner_network_seconds_total", seconds, model=model)
+        self._metrics.observe("gleaner_batch_tiles", batch.tiles)
+        self._metrics.observe("gleaner_batch_jobs", len(jobs))
+        if redone:
+            self._metrics.inc("gleaner_float32_redone_total", redone, model=model)
+        if halved:
+            self._metrics.inc("gleaner_oom_halvings_total", halved, model=model)
+
+

@@ -1,0 +1,103 @@
+"""The frame plane through Redis: tasks to enhance workers, pixels through the frame store, replies to this segment."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from pipeline.frames import FrameStore
+from pipeline.queue import FrameQueue
+from pipeline.tasks import FrameTask, SegmentKey
+from workers.plane import Enhanced
+
+log = structlog.get_logger(__name__)
+
+
+class RedisPlane:
+    """One attempt at one segment. A context manager: leaving it frees all that the attempt left anywhere."""
+
+    def __init__(
+        self, queue: FrameQueue, store: FrameStore, key: SegmentKey, model: str, scale: int, silence_s: float
+    ) -> None:
+        self._queue, self._store, self._key = queue, store, key
+        self._model, self._scale = model, scale
+        self._in_flight: dict[int, FrameTask] = {}
+        self._entries: dict[int, str] = {}  # frame -> its entry in the queue
+        self._silence_s = silence_s  # with no reply for so long, look whether one got lost
+        self._last_reply = time.monotonic()
+
+    def __enter__(self) -> RedisPlane:
+        for attempt in range(1, self._key.attempt):
+            self._free(self._key._replace(attempt=attempt))
+        self._store.open_segment(self._key)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._free(self._key)
+
+    def submit(self, frame: int, tiles: NDArray[Any]) -> None:
+        dtype: Literal["uint8", "uint16"] = "uint16" if tiles.dtype == np.uint16 else "uint8"
+        task = FrameTask(
+            job=self._key.job,
+            segment=self._key.segment,
+            attempt=self._key.attempt,
+            frame=frame,
+            model=self._model,
+            scale=self._scale,
+            tiles=tiles.shape[0],
+            tile=tiles.shape[1],
+            dtype=dtype,
+        )
+        self._store.put(self._key, frame, "in", memoryview(np.ascontiguousarray(tiles)).cast("B"))
+        if not self._in_flight:
+            self._last_reply = time.monotonic()
+        self._in_flight[frame] = task
+        self._entries[frame] = self._queue.put(task)
+
+    def collect(self, timeout_s: float) -> Enhanced | None:
+        done = self._queue.wait_done(self._key, timeout_s)
+        if done is None:
+            self._look_for_lost_replies()
+            return None
+        task = self._in_flight.get(done.frame)
+        if task is None:
+            return None  # a second delivery of a frame that was taken already
+        self._last_reply = time.monotonic()
+        tiles = None if done.outcome == "failed" else self._take(task)
+        if tiles is None and done.outcome != "failed":
+            log.warning("result lost, frame queued again", job=task.job, stage="segment", frame=task.frame)
+            self._entries[task.frame] = self._queue.put(task)
+            return None
+        del self._in_flight[done.frame], self._entries[done.frame]
+        self._store.drop(self._key, done.frame)
+        return Enhanced(done.frame, done.outcome, tiles, done.detail, done.busy_s)
+
+    def _take(self, task: FrameTask) -> NDArray[Any] | None:
+        blob = self._store.get(self._key, task.frame, "out")
+        if blob is None:
+            return None
+        side = task.tile * task.scale
+        return np.frombuffer(blob, task.dtype).reshape(task.tiles, side, side, 3)
+
+    def _look_for_lost_replies(self) -> None:
+        """A reply can be lost with a broken connection, a task with a lost Redis: queue again what is not queued.
+
+        Harmless where only the reply was lost: a worker that finds the result in the store just replies.
+        """
+        if not self._in_flight or time.monotonic() - self._last_reply < self._silence_s:
+            return
+        self._last_reply = time.monotonic()
+        held = self._queue.holds(list(self._entries.values()))
+        lost = [task for frame, task in self._in_flight.items() if self._entries[frame] not in held]
+        for task in lost:
+            self._entries[task.frame] = self._queue.put(task)
+        if lost:
+            log.warning("frames queued again", job=self._key.job, stage="segment", frames=len(lost))
+
+    def _free(self, key: SegmentKey) -> None:
+        self._store.drop_segment(key)
+        self._queue.purge(key)

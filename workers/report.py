@@ -1,0 +1,133 @@
+"""The report of an enhanced clip: what went in, what was done to each frame, what came out. Pure but for writing it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from media.facts_json import to_json
+from media.remux import JoinReport
+from media.types import ClipFacts, OutputSettings
+from models.facts import ModelFacts
+from workers.framelog import frame_lines, segment_end
+
+STATEMENT_LEARNED = (
+    "Made by a model that learned from other pictures: detail in it may be invented. Not evidence; "
+    "the original is unchanged, and a rendition without a learned prior can be had with the model 'lanczos'."
+)
+STATEMENT_PLAIN = "Made without a learned prior: every pixel is a weighted mean of the source's pixels around it."
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a report is about."""
+
+    job: str | None  # None for a clip enhanced on the command line
+    source_name: str
+    source_sha256: str
+    source_bytes: int
+    clip: ClipFacts
+    model: ModelFacts
+    scale: int
+    output: OutputSettings
+    requested: dict[str, Any]
+
+
+def summarise(
+    subject: Subject, logs: Sequence[Path], joined: JoinReport, result_sha256: str, result_bytes: int
+) -> dict[str, Any]:
+    """The report without its frames. `logs` are the segments' frame logs, in order."""
+    hows: Counter[str] = Counter()
+    pts: list[int] = []
+    for line in _lines(logs):
+        frame = json.loads(line)
+        hows[frame["how"]] += 1
+        pts = [pts[0] if pts else frame["pts"], frame["pts"]]
+    ends = [segment_end(log) for log in logs]
+    tiles, reused = sum(end.tally["tiles"] for end in ends), sum(end.tally["reused"] for end in ends)
+    base = subject.clip.time_base
+    return {
+        "v": 1,
+        "job": subject.job,
+        "statement": STATEMENT_LEARNED if subject.model.learned else STATEMENT_PLAIN,
+        "source": {
+            "name": subject.source_name,
+            "sha256": subject.source_sha256,
+            "bytes": subject.source_bytes,
+            "clip": to_json(subject.clip),
+        },
+        "requested": subject.requested,
+        "model": model_json(subject.model) | {"scale": subject.scale},
+        "output": output_json(subject.output) | {"sha256": result_sha256, "bytes": result_bytes},
+        "frames": {
+            "written": sum(hows.values()),
+            "enhanced": hows["enhanced"] + hows["enhanced-float32"],
+            "enhanced_again_in_float32": hows["enhanced-float32"],
+            "reused_whole": hows["reused"],
+            "resized_only": hows["resized"],
+        },
+        "timing": {
+            "time_base": f"{base.numerator}/{base.denominator}",
+            "first_pts": pts[0] if pts else None,
+            "last_pts": pts[-1] if pts else None,
+        },
+        "reuse_share": round(reused / tiles, 4) if tiles else 0.0,
+        "damage": {
+            "packets": sum(end.damage["packets"] for end in ends),
+            "frames": sum(end.damage["frames"] for end in ends),
+            "events": [event for end in ends for event in end.damage["events"]][:100],
+        },
+        "streams": {"kept": list(joined.kept), "dropped": list(joined.dropped)},
+        "network_s": round(sum(end.tally["busy_s"] for end in ends), 3),
+        "software": {"gleaner": version("gleaner"), "torch": version("torch"), "av": version("av")},
+    }
+
+
+def write_report(path: Path, summary: dict[str, Any], logs: Sequence[Path]) -> None:
+    """Write the report, with every frame, under a temporary name first. Memory does not grow with the clip."""
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(summary, indent=1)[:-2] + ',\n "frame_log": [')
+            for number, line in enumerate(_lines(logs)):
+                file.write(("," if number else "") + "\n  " + line)
+            file.write("\n ]\n}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def model_json(facts: ModelFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "title": facts.title,
+        "learned": facts.learned,
+        "licence": facts.licence,
+        "weights_sha256": facts.sha256,
+        "trained_on": facts.trained_on,
+    }
+
+
+def output_json(output: OutputSettings) -> dict[str, Any]:
+    return {
+        "codec": output.codec,
+        "quality": output.quality,
+        "container": output.container,
+        "pix_fmt": output.pix_fmt,
+        "width": output.width,
+        "height": output.height,
+        "notes": list(output.notes),
+    }
+
+
+def _lines(logs: Sequence[Path]) -> Iterator[str]:
+    for log in logs:
+        yield from frame_lines(log)

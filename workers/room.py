@@ -1,0 +1,84 @@
+"""What the clip worker's functions work with: settings, records, queues, files. Opened for one RQ job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import Redis
+
+from media.output import decide, output_size
+from media.types import ClipFacts, OutputSettings
+from pipeline.connection import connect
+from pipeline.files import JobFiles
+from pipeline.frames import FrameStore, make_frame_store
+from pipeline.job import Job
+from pipeline.jobs import JobStore, UnknownJob
+from pipeline.metrics import Metrics
+from pipeline.queue import FrameQueue
+from pipeline.rqueue import ClipQueue
+from pipeline.settings import Settings
+
+ASK_EVERY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Room:
+    settings: Settings
+    redis: Redis
+    jobs: JobStore
+    files: JobFiles
+    clips: ClipQueue
+    frames: FrameQueue
+    store: FrameStore
+    metrics: Metrics
+
+    def is_over(self, job_id: str) -> bool:
+        """Whether nothing is to be done for a job any more: done, failed, cancelled or deleted."""
+        try:
+            return self.jobs.get(job_id).terminal
+        except UnknownJob:
+            return True
+
+    def keep_going(self, job_id: str) -> Callable[[], bool]:
+        """A function that says whether the job is still wanted. It asks Redis at most every half second."""
+        last, answer = 0.0, True
+
+        def ask() -> bool:
+            nonlocal last, answer
+            now = time.monotonic()
+            if now - last > ASK_EVERY_S:
+                last, answer = now, not self.is_over(job_id)
+            return answer
+
+        return ask
+
+
+@contextmanager
+def open_room() -> Iterator[Room]:
+    """The room of this process, from the environment. Raises RuntimeError where REDIS_URL is not set."""
+    settings = Settings()
+    if settings.redis_url is None:
+        raise RuntimeError("REDIS_URL is not set: a clip worker needs the Redis of its service")
+    redis = connect(settings.redis_url)
+    try:
+        yield Room(
+            settings=settings,
+            redis=redis,
+            jobs=JobStore(redis),
+            files=JobFiles(settings.data_dir),
+            clips=ClipQueue(redis),
+            frames=FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries),
+            store=make_frame_store(settings.frame_store, settings.frame_store_dir, redis),
+            metrics=Metrics(redis),
+        )
+    finally:
+        redis.close()
+
+
+def output_of(job: Job, clip: ClipFacts) -> OutputSettings:
+    """How the job's clip is written. Raises MediaError("unsupported-output")."""
+    width, height = output_size(clip, job.scale, job.options.target_height)
+    return decide(clip, width, height, job.options.codec.value, job.options.quality.value)

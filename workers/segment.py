@@ -1,0 +1,100 @@
+"""Enhancing one segment of a clip: reader, frame plane, canvas and writer put together, and its accounts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from media.facts_json import from_json
+from media.reader import VideoReader
+from media.types import Damage
+from media.writer import VideoWriter
+from models.catalog import facts as model_facts
+from pipeline.job import Job
+from pipeline.progress import SegmentProgress
+from pipeline.tasks import SegmentKey
+from workers.framelog import FrameLog, segment_end
+from workers.plane_redis import RedisPlane
+from workers.room import Room, output_of
+from workers.spans import read_spans
+from workers.stretch import FrameRecord, Tally, enhance_stretch
+from workers.tiles import make_grid
+
+REPORT_EVERY_S = 0.5
+SILENCE_LEASES = 2.0  # leases without any reply after which lost frames are looked for
+
+
+def enhance_segment(room: Room, job: Job, number: int) -> None:
+    """Make the segment's file and frame log, unless an earlier attempt did."""
+    clip = from_json(job.clip)
+    output = output_of(job, clip)
+    span = read_spans(room.files.plan(job.id))[number]
+    file = room.files.segment(job.id, number, output.suffix)
+    log_file = room.files.segment_log(job.id, number)
+    if not (file.exists() and log_file.exists()):
+        attempt = room.jobs.begin_attempt(job.id, number)
+        # Attempts never share a file: one that was thought dead may still be writing.
+        my_file = file.with_name(f"{file.stem}-{attempt}{file.suffix}")
+        my_log = log_file.with_name(f"{log_file.stem}-{attempt}{log_file.suffix}")
+        model = model_facts(job.options.model)
+        began = time.monotonic()
+        with (
+            RedisPlane(
+                room.frames,
+                room.store,
+                SegmentKey(job.id, number, attempt),
+                model.name,
+                job.scale,
+                room.settings.lease_s * SILENCE_LEASES,
+            ) as plane,
+            VideoReader(room.files.source(job.id), clip, span) as reader,
+            FrameLog(my_log) as frame_log,
+        ):
+            with VideoWriter(my_file, output) as writer:
+                tally = enhance_stretch(
+                    reader,
+                    plane,
+                    make_grid(clip.width, clip.height, model.tile, model.halo),
+                    job.scale,
+                    writer,
+                    room.settings.window_frames,
+                    on_frame=_accountant(room, job.id, number, attempt, frame_log, reader.damage),
+                    keep_going=room.keep_going(job.id),
+                )
+            frame_log.finish(tally, reader.damage, time.monotonic() - began)
+        my_log.replace(log_file)
+        my_file.replace(file)
+        room.metrics.inc("gleaner_segments_total", result="done")
+        room.metrics.inc("gleaner_tiles_reused_total", tally.reused)
+    end = segment_end(log_file)
+    damage = Damage(packets=end.damage["packets"], frames=end.damage["frames"])
+    room.jobs.set_segment(job.id, number, _progress(Tally(**end.tally), damage, finished=True))
+
+
+def _accountant(
+    room: Room, job_id: str, number: int, attempt: int, frame_log: FrameLog, damage: Damage
+) -> Callable[[FrameRecord, Tally], None]:
+    """Keeps the frame log, and tells the job's record of the progress now and then."""
+    told = time.monotonic()
+
+    def account(record: FrameRecord, tally: Tally) -> None:
+        nonlocal told
+        frame_log.add(record)
+        now = time.monotonic()
+        if now - told >= REPORT_EVERY_S:
+            told = now
+            room.jobs.set_segment(job_id, number, _progress(tally, damage, finished=False), attempt=attempt)
+
+    return account
+
+
+def _progress(tally: Tally, damage: Damage, *, finished: bool) -> SegmentProgress:
+    return SegmentProgress(
+        frames_done=tally.frames,
+        frames_resized=tally.resized,
+        tiles_total=tally.tiles,
+        tiles_reused=tally.reused,
+        damaged_packets=damage.packets,
+        damaged_frames=damage.frames,
+        finished=finished,
+    )
