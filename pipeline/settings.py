@@ -52,3 +52,14 @@ class Settings(BaseSettings):
     preview_timeout_s: float = Field(default=120.0, gt=0, description="Longest wait of a dry run for its sample frames.")
     retention_s: float = Field(default=7 * 86400.0, gt=0, description="How long finished jobs and their files are kept.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+
+
+class RedisNotSetError(ValueError):
+    """A process that needs the service's Redis was started without REDIS_URL."""
+
+
+def redis_url(settings: Settings) -> SecretStr:
+    """The Redis of the service. Raises RedisNotSetError."""
+    if settings.redis_url is None:
+        raise RedisNotSetError("REDIS_URL is not set: set it to the service's Redis; `gleaner serve` starts its own")
+    return settings.redis_url

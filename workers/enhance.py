@@ -62,11 +62,9 @@ class EnhanceWorker:
         name: str,
         batch_tiles: int,
         batch_wait_s: float,
-        max_deliveries: int,
     ) -> None:
         self._queue, self._store, self._models, self._metrics, self._leases = queue, store, models, metrics, leases
         self._name, self._batch_tiles, self._batch_wait_s = name, batch_tiles, batch_wait_s
-        self._max_deliveries = max_deliveries
         self._tiles_per_frame = float(batch_tiles)  # running mean, to know how many frames fill a batch
         self._next_reclaim = 0.0
         self._stopping = threading.Event()
@@ -87,10 +85,7 @@ class EnhanceWorker:
             self._metrics.flush()
             return 0
         with self._leases.keep([c.entry_id for c in claimed]):
-            # A frame that was delivered before may have killed its worker: it is worked on alone.
-            fresh = [c for c in claimed if c.deliveries <= 1]
-            for group in (fresh, *([c] for c in claimed if c.deliveries > 1)):
-                self._finish(group)
+            self._finish(claimed)
         return len(claimed)
 
     def _claim(self) -> list[Claimed]:
@@ -115,17 +110,19 @@ class EnhanceWorker:
         return frames_to_claim(self._batch_tiles - have, self._tiles_per_frame)
 
     def _reclaim(self) -> list[Claimed]:
-        alive = []
-        for c in self._queue.reclaim(self._name, self._wanted(0)):
+        """A frame that another worker left, if there is one: alone, for it may be what killed that worker."""
+        reclaimed = self._queue.reclaim(self._name)
+        if reclaimed:
+            self._next_reclaim = 0.0  # there may be more
+        for c in reclaimed:
             self._metrics.inc("gleaner_frames_reclaimed_total")
-            if c.deliveries > self._max_deliveries:
-                log.warning("frame given up", job=c.task.job, stage="enhance", frame=c.task.frame, tries=c.deliveries)
-                self._metrics.inc("gleaner_dead_letters_total")
-                self._metrics.inc("gleaner_frames_total", outcome="failed")
-                self._queue.dead_letter(c, f"given up after {c.deliveries - 1} workers did not finish it")
-            else:
-                alive.append(c)
-        return alive
+            if not self._queue.exhausted(c):
+                return [c]
+            log.warning("frame given up", job=c.task.job, stage="enhance", frame=c.task.frame, tries=c.deliveries)
+            self._metrics.inc("gleaner_dead_letters_total")
+            self._metrics.inc("gleaner_frames_total", outcome="failed")
+            self._queue.dead_letter(c, f"given up: {c.deliveries - 1} workers did not finish it")
+        return []
 
     def _finish(self, group: Sequence[Claimed]) -> None:
         """Enhance and report a group of frames, whatever becomes of each."""
@@ -164,8 +161,11 @@ class EnhanceWorker:
             result = self._models.get(model, scale).enhance(tiles)
         except (UnknownModel, ValueError, RuntimeError) as error:
             log.error("batch failed", stage="enhance", model=model, tiles=len(tiles), error=str(error))
-            for s in batch.slices:
-                work[s.item].problem = f"model {model} failed: {type(error).__name__}"
+            if len(batch.slices) == 1:
+                work[batch.slices[0].item].problem = f"model {model} failed: {type(error).__name__}"
+            else:  # one frame's failure is not another's
+                for part in batch.slices:
+                    self._run_batch(Batch(batch.kind, (part,)), work)
             return
         self._count(batch, work, model, result.seconds, int(result.redone.sum()), result.halved)
         at = 0

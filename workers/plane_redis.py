@@ -26,7 +26,6 @@ class RedisPlane:
         self._queue, self._store, self._key = queue, store, key
         self._model, self._scale = model, scale
         self._in_flight: dict[int, FrameTask] = {}
-        self._entries: dict[int, str] = {}  # frame -> its entry in the queue
         self._silence_s = silence_s  # with no reply for so long, look whether one got lost
         self._last_reply = time.monotonic()
 
@@ -56,7 +55,7 @@ class RedisPlane:
         if not self._in_flight:
             self._last_reply = time.monotonic()
         self._in_flight[frame] = task
-        self._entries[frame] = self._queue.put(task)
+        self._queue.put(task)
 
     def collect(self, timeout_s: float) -> Enhanced | None:
         done = self._queue.wait_done(self._key, timeout_s)
@@ -70,9 +69,9 @@ class RedisPlane:
         tiles = None if done.outcome == "failed" else self._take(task)
         if tiles is None and done.outcome != "failed":
             log.warning("result lost, frame queued again", job=task.job, stage="segment", frame=task.frame)
-            self._entries[task.frame] = self._queue.put(task)
+            self._queue.put(task)
             return None
-        del self._in_flight[done.frame], self._entries[done.frame]
+        del self._in_flight[done.frame]
         self._store.drop(self._key, done.frame)
         return Enhanced(done.frame, done.outcome, tiles, done.detail, done.busy_s)
 
@@ -91,10 +90,10 @@ class RedisPlane:
         if not self._in_flight or time.monotonic() - self._last_reply < self._silence_s:
             return
         self._last_reply = time.monotonic()
-        held = self._queue.holds(list(self._entries.values()))
-        lost = [task for frame, task in self._in_flight.items() if self._entries[frame] not in held]
+        queued = self._queue.queued(self._key)
+        lost = [task for frame, task in self._in_flight.items() if frame not in queued]
         for task in lost:
-            self._entries[task.frame] = self._queue.put(task)
+            self._queue.put(task)
         if lost:
             log.warning("frames queued again", job=self._key.job, stage="segment", frames=len(lost))
 

@@ -19,7 +19,7 @@ from pipeline.jobs import JobStore, UnknownJob
 from pipeline.metrics import Metrics
 from pipeline.queue import FrameQueue
 from pipeline.rqueue import ClipQueue
-from pipeline.settings import Settings
+from pipeline.settings import Settings, redis_url
 
 ASK_EVERY_S = 0.5
 
@@ -58,11 +58,9 @@ class Room:
 
 @contextmanager
 def open_room() -> Iterator[Room]:
-    """The room of this process, from the environment. Raises RuntimeError where REDIS_URL is not set."""
+    """The room of this process, from the environment. Raises RedisNotSetError."""
     settings = Settings()
-    if settings.redis_url is None:
-        raise RuntimeError("REDIS_URL is not set: a clip worker needs the Redis of its service")
-    redis = connect(settings.redis_url)
+    redis = connect(redis_url(settings))
     try:
         yield Room(
             settings=settings,

@@ -1,0 +1,57 @@
+"""The enhance worker's process: set up, work until SIGTERM, drain, leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+import structlog
+
+from models.devices import choose_device
+from pipeline.connection import connect
+from pipeline.frames import make_frame_store
+from pipeline.heartbeat import Heartbeat
+from pipeline.metrics import Metrics
+from pipeline.queue import FrameQueue, consumer_name
+from pipeline.settings import Settings, redis_url
+from workers.enhance import EnhanceWorker
+from workers.lease import LeaseKeeper
+from workers.loaded import LoadedModels
+
+log = structlog.get_logger(__name__)
+
+
+def run_enhance_worker(settings: Settings) -> None:
+    """Enhance frames until SIGTERM or SIGINT; then finish the batch in hand and leave."""
+    redis = connect(redis_url(settings))
+    name = consumer_name()
+    queue = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
+    models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings))
+    models.warm(settings.default_model)  # loaded and run once before the first frame waits for it
+    with LeaseKeeper(queue, name, settings.lease_s) as leases:
+        worker = EnhanceWorker(
+            queue,
+            make_frame_store(settings.frame_store, settings.frame_store_dir, redis),
+            models,
+            Metrics(redis),
+            leases,
+            name=name,
+            batch_tiles=settings.batch_tiles,
+            batch_wait_s=settings.batch_wait_s,
+        )
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            worker.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        facts = {"device": str(choose_device(settings.device)), "model": settings.default_model}
+        with Heartbeat(redis, "enhance", name, facts).running():
+            log.info("worker ready", stage="enhance", worker=name, **facts)
+            worker.run()
+    log.info("worker left", stage="enhance", worker=name)
+
+
+def _share_of_cores(settings: Settings) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // settings.enhance_workers)

@@ -1,0 +1,102 @@
+"""`gleaner enhance`: a clip enhanced in this process, with no Redis, by the same parts as in the service."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media.output import decide, output_size
+from media.probe import probe
+from media.reader import VideoReader
+from media.remux import join
+from media.types import ClipFacts, OutputSettings
+from media.writer import VideoWriter
+from models.catalog import facts as model_facts
+from models.registry import load
+from pipeline.job import ClipOptions
+from pipeline.limits import probe_limits
+from pipeline.options import check
+from pipeline.settings import Settings
+from workers.digest import sha256_of
+from workers.framelog import FrameLog
+from workers.plane_local import LocalPlane
+from workers.report import Subject, summarise, write_report
+from workers.stretch import FrameRecord, Tally, enhance_stretch
+from workers.tiles import make_grid
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlan:
+    """What is going to be done, decided before any work."""
+
+    clip: ClipFacts
+    options: ClipOptions
+    scale: int
+    output: OutputSettings
+
+
+def decide_local(source: Path, out: Path, options: ClipOptions, settings: Settings) -> LocalPlan:
+    """Probe the clip and check what was asked for.
+
+    Raises MediaError, OptionError, UnknownModel; FileNotFoundError where the folder of `out` is not there.
+    """
+    clip = probe(source, probe_limits(settings, max_bytes=None))
+    scale = check(options, model_facts(options.model), clip.display_size[1])
+    width, height = output_size(clip, scale, options.target_height)
+    output = decide(clip, width, height, options.codec.value, options.quality.value)
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"the folder of {out.name} does not exist; make it first")
+    return LocalPlan(clip, options, scale, output)
+
+
+def enhance_local(
+    source: Path, out: Path, plan: LocalPlan, settings: Settings, report: Path | None, on_frame: Callable[[Tally], None]
+) -> dict[str, Any]:
+    """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
+    model = model_facts(plan.options.model)
+    enhancer = load(model.name, plan.scale, settings.device, threads=settings.threads)
+    with tempfile.TemporaryDirectory(prefix=".gleaner-", dir=out.parent) as scratch:
+        stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"
+        began = time.monotonic()
+        with (
+            LocalPlane(enhancer, settings.batch_tiles) as plane,
+            VideoReader(source, plan.clip) as reader,
+            FrameLog(log_file) as frame_log,
+        ):
+
+            def account(record: FrameRecord, tally: Tally) -> None:
+                frame_log.add(record)
+                on_frame(tally)
+
+            with VideoWriter(stretch, plan.output) as writer:
+                tally = enhance_stretch(
+                    reader,
+                    plane,
+                    make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo),
+                    plan.scale,
+                    writer,
+                    settings.window_frames,
+                    on_frame=account,
+                    keep_going=lambda: True,
+                )
+            frame_log.finish(tally, reader.damage, time.monotonic() - began)
+        joined = join([stretch], source, plan.clip, plan.output, out, keep_audio=plan.options.keep_audio)
+        subject = Subject(
+            job=None,
+            source_name=source.name,
+            source_sha256=sha256_of(source),
+            source_bytes=source.stat().st_size,
+            clip=plan.clip,
+            model=model,
+            scale=plan.scale,
+            output=plan.output,
+            requested=plan.options.model_dump(mode="json"),
+        )
+        summary = summarise(subject, [log_file], joined, sha256_of(out), out.stat().st_size)
+        if report is not None:
+            write_report(report, summary, [log_file])
+    return summary
