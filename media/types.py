@@ -131,6 +131,7 @@ class OutputSettings:
     rotation: int
     sample_aspect_ratio: Fraction
     notes: tuple[str, ...] = ()  # what was decided and why, for the report
+    source_time_base: Fraction | None = None  # of the pts that a writer is given; None: `time_base`
 
 
 def is_grey(image: Image) -> bool:
