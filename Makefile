@@ -1,0 +1,52 @@
+# Everything runs in .venv, which these targets make; nothing is installed on the system.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help setup demo serve test test-heavy lint bench openapi clean
+
+help:  ## List the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.runtime  ## Make .venv with the command .venv/bin/gleaner.
+
+demo: .venv/.runtime  ## Run the service on a synthetic clip; results in demo-output/.
+	$(BIN)/python demo.py
+
+serve: .venv/.runtime  ## Run the service until stopped.
+	$(BIN)/gleaner serve
+
+test: .venv/.dev  ## Run the tests.
+	$(BIN)/python -m pytest -m "not heavy" -n 2 --dist loadgroup
+
+test-heavy: .venv/.dev  ## Run the long tests too.
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev  ## Run the linters and the type checker.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev  ## Measure speed; docs/benchmarks.md explains the figures.
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.queue
+
+openapi: .venv/.runtime  ## Export the API's OpenAPI document.
+	$(BIN)/gleaner openapi > docs/openapi.json
+
+clean:  ## Remove what these targets made.
+	rm -rf .venv demo-output build *.egg-info
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or 3.12 is needed, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 13) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: .venv/bin/python requirements/service.txt requirements/worker.txt requirements/standalone.txt pyproject.toml
+	$(PIP) -r requirements/standalone.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	$(PIP) -r requirements/dev.txt
+	touch $@
