@@ -19,17 +19,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import typer
+from media.sample import write_sample
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from service.client import Client
 
 from media.limits import ProbeLimits
 from media.probe import probe
 from media.reader import VideoReader
-from media.sample import write_sample
 from media.types import Image
 from pipeline.limits import probe_limits
 from pipeline.settings import Settings
-from service.client import Client
 
 OUT = Path("demo-output")
 SHOWN = 24  # number of the frame in the before/after picture
@@ -51,14 +51,15 @@ def main(out: Path = OUT) -> None:
         job = client.submit(sample, {})
         with Progress(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), console=console) as bar:
             task = bar.add_task(job["state"], total=None)
-            for job in client.follow(job["id"]):
+            for now in client.follow(job["id"]):
+                job = now
                 bar.update(task, description=job["state"], completed=job["frames_done"], total=job["frames_total"])
         if job["state"] != "done":
             console.print(f"[red]The job is {job['state']}: {(job.get('problem') or {}).get('detail')}")
             raise typer.Exit(1)
         client.download(job["id"], "result", out / "enhanced.mp4")
         client.download(job["id"], "report", out / "report.json")
-        reuse = job["reuse_share"]
+        reuse = job["reuse_share"] or 0.0
     picture = out / "before-after.png"
     cv2.imwrite(str(picture), before_after(sample, out / "enhanced.mp4", clean)[..., ::-1])
     console.print(f"{job['frames_done']} frames; {reuse:.0%} of all tiles had not changed and were reused.")

@@ -50,8 +50,9 @@ class WorkerKind(StrEnum):
 @app.command()
 def serve() -> None:
     """Run the whole service on this machine: API, workers and, unless REDIS_URL is set, a Redis of its own."""
-    from pipeline.logs import configure
     from pipeline.standalone import run_standalone
+
+    from pipeline.logs import configure
 
     settings = Settings()
     configure(settings.log_level)
@@ -82,7 +83,9 @@ def api() -> None:
 
 
 @app.command()
-def worker(kind: Annotated[WorkerKind, typer.Argument(help="clip: decode and encode; enhance: run the network.")]) -> None:
+def worker(
+    kind: Annotated[WorkerKind, typer.Argument(help="clip: decode and encode; enhance: run the network.")],
+) -> None:
     """Run one worker process; needs REDIS_URL. SIGTERM drains it."""
     from pipeline.logs import configure
 
@@ -148,13 +151,15 @@ def submit(
     quality: QualityOption = Quality.STANDARD,
     audio: AudioOption = True,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, showing progress.")] = False,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")
+    ] = None,
     report: Annotated[Path | None, typer.Option("--report", help="With --wait: download the report.")] = None,
 ) -> None:
     """Send a clip to a running service."""
-    from service.client import Client
+    from service.client import Client, ServiceError
 
-    with _clean_errors(), Client(url) as client:
+    with _clean_errors(ServiceError), Client(url) as client:
         wanted: dict[str, Any] = {"scale": scale, "target_height": target_height, "model": model}
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
@@ -164,10 +169,10 @@ def submit(
             return
         with _progress() as progress:
             bar = progress.add_task(job["state"], total=None, fps="")
-            for job in client.follow(job["id"]):
-                done, total, fps = job["frames_done"], job["frames_total"], job["fps"]
+            for now in client.follow(job["id"]):
+                job, fps = now, f"{now['fps']:.1f} fps" if now["fps"] else ""
                 progress.update(
-                    bar, description=job["state"], completed=done, total=total, fps=f"{fps:.1f} fps" if fps else ""
+                    bar, description=now["state"], completed=now["frames_done"], total=now["frames_total"], fps=fps
                 )
         if job["state"] != "done":
             problem = job.get("problem") or {}
@@ -211,10 +216,9 @@ def models(context: typer.Context) -> None:
     """List the models."""
     if context.invoked_subcommand is not None:
         return
+    from models.catalog import MODELS
     from rich.console import Console
     from rich.table import Table
-
-    from models.catalog import MODELS
 
     table = Table("model", "scales", "learned", "what it is", "measured", box=None)
     for facts in MODELS.values():
@@ -265,17 +269,17 @@ def _progress() -> Progress:
 
 
 @contextmanager
-def _clean_errors() -> Iterator[None]:
+def _clean_errors(*more: type[Exception]) -> Iterator[None]:
     """What the user gave and cannot be used becomes one line on stderr and exit code 2."""
+    from models.catalog import UnknownModel
     from pydantic import ValidationError
 
     from media.types import MediaError
-    from models.catalog import UnknownModel
     from pipeline.options import OptionError
 
     try:
         yield
-    except (MediaError, OptionError, UnknownModel, RedisNotSetError) as error:
+    except (MediaError, OptionError, UnknownModel, RedisNotSetError, *more) as error:
         line = str(error)
     except ValidationError as error:
         line = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors())

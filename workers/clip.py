@@ -17,6 +17,7 @@ from media.plan import plan_segments
 from media.types import MediaError
 from pipeline.job import Job, JobState, Problem, TransitionError
 from pipeline.jobs import StaleAttempt, UnknownJob
+from pipeline.rqjobs import HandBack, stop_flag
 from workers.finishing import finish_clip
 from workers.preview import make_preview
 from workers.room import Room, open_room, output_of
@@ -57,6 +58,7 @@ def _plan(room: Room, job: Job) -> None:
     write_spans(room.files.plan(job.id), cut.spans)
     room.jobs.transition(job.id, JobState.RUNNING, segments=len(cut.spans), frames_total=cut.frames)
     room.clips.enqueue_segments(job.id, len(cut.spans))
+    room.clips.enqueue_finish(job.id, len(cut.spans))
     log.info("clip planned", job=job.id, stage="plan", segments=len(cut.spans), frames=cut.frames)
 
 
@@ -66,7 +68,11 @@ def _run(job_id: str, stage: str, state: JobState, step: Callable[[Room, Job], N
         try:
             started = {} if room.jobs.get(job_id).started_at else {"started_at": time.time()}
             step(room, room.jobs.transition(job_id, state, **started))
-        except (Stopped, StaleAttempt, TransitionError, UnknownJob):
+        except Stopped:
+            if stop_flag()() and not room.is_over(job_id):
+                raise HandBack from None  # this worker is leaving; another one takes the step up
+            log.info("step dropped", job=job_id, stage=stage, reason="the job is over")
+        except (StaleAttempt, TransitionError, UnknownJob):
             log.info("step dropped", job=job_id, stage=stage, reason="the job is over or another attempt has it")
         except MediaError as error:
             _fail(room, job_id, stage, Problem(code=error.code, detail=str(error)))

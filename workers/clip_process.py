@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import structlog
+from pipeline.heartbeat import Heartbeat
 
 from pipeline.connection import connect
-from pipeline.heartbeat import Heartbeat
 from pipeline.queue import consumer_name
 from pipeline.rqueue import make_worker
 from pipeline.settings import Settings, redis_url

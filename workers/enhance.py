@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
-
 from models.catalog import UnknownModel
-from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
+from numpy.typing import NDArray
 from pipeline.metrics import Metrics
+
+from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
 from pipeline.queue import Claimed, FrameQueue
 from pipeline.tasks import FrameDone, FrameTask
 from workers.batching import Batch, frames_to_claim, plan_batches
@@ -49,7 +49,7 @@ class _Work:
 
 
 class EnhanceWorker:
-    """One worker process's loop. `stop()` drains: the batch in hand is finished and acknowledged, no more is claimed."""
+    """One worker process's loop. `stop()` drains: what is in hand is finished and acknowledged, no more is claimed."""
 
     def __init__(
         self,
@@ -189,11 +189,10 @@ class EnhanceWorker:
         self._metrics.inc("gleaner_frames_total", outcome=outcome)
 
     def _put(self, w: _Work) -> bool:
-        pixels = memoryview(np.ascontiguousarray(np.concatenate(w.parts))).cast("B")
         deadline = time.monotonic() + STORE_RETRY_S
         while True:
             try:
-                self._store.put(w.task.key, w.task.frame, "out", pixels)
+                self._store.put(w.task.key, w.task.frame, "out", [np.ascontiguousarray(part) for part in w.parts])
                 return True
             except SegmentGone:
                 self._queue.ack([w.claimed.entry_id])
@@ -204,9 +203,7 @@ class EnhanceWorker:
                     log.error("frame store full", job=w.task.job, stage="enhance", error=str(error))
                     return False
 
-    def _count(
-        self, batch: Batch, work: Sequence[_Work], model: str, seconds: float, redone: int, halved: int
-    ) -> None:
+    def _count(self, batch: Batch, work: Sequence[_Work], model: str, seconds: float, redone: int, halved: int) -> None:
         jobs = {work[s.item].task.job for s in batch.slices}
         self._metrics.inc("gleaner_batches_total", model=model)
         self._metrics.inc("gleaner_tiles_total", batch.tiles, model=model)
@@ -217,5 +214,3 @@ class EnhanceWorker:
             self._metrics.inc("gleaner_float32_redone_total", redone, model=model)
         if halved:
             self._metrics.inc("gleaner_oom_halvings_total", halved, model=model)
-
-

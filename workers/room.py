@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pipeline.metrics import Metrics
 from redis import Redis
 
 from media.output import decide, output_size
@@ -16,8 +17,8 @@ from pipeline.files import JobFiles
 from pipeline.frames import FrameStore, make_frame_store
 from pipeline.job import Job
 from pipeline.jobs import JobStore, UnknownJob
-from pipeline.metrics import Metrics
 from pipeline.queue import FrameQueue
+from pipeline.rqjobs import stop_flag
 from pipeline.rqueue import ClipQueue
 from pipeline.settings import Settings, redis_url
 
@@ -43,15 +44,19 @@ class Room:
             return True
 
     def keep_going(self, job_id: str) -> Callable[[], bool]:
-        """A function that says whether the job is still wanted. It asks Redis at most every half second."""
+        """A function that says whether the job is still wanted and this worker is staying.
+
+        It asks Redis at most every half second, so it may be called for every frame.
+        """
         last, answer = 0.0, True
+        leaving = stop_flag()
 
         def ask() -> bool:
             nonlocal last, answer
             now = time.monotonic()
             if now - last > ASK_EVERY_S:
                 last, answer = now, not self.is_over(job_id)
-            return answer
+            return answer and not leaving()
 
         return ask
 

@@ -85,7 +85,9 @@ def make_grid(width: int, height: int, tile: int, halo: int) -> TileGrid:
     if width < 1 or height < 1:
         raise ValueError(f"frame of {width}x{height} pixels has no area")
     if tile < 4 * (halo + RAMP):
-        raise ValueError(f"tile of {tile} pixels is too small for a halo of {halo}: at least {4 * (halo + RAMP)} wanted")
+        raise ValueError(
+            f"tile of {tile} pixels is too small for a halo of {halo}: at least {4 * (halo + RAMP)} wanted"
+        )
     return TileGrid(width, height, tile, _axis(width, tile, halo), _axis(height, tile, halo))
 
 

@@ -19,12 +19,7 @@ def test_kinds_never_share_a_batch() -> None:
 @pytest.mark.parametrize("limit", [1, 2, 5, 16])
 def test_every_tile_is_in_exactly_one_batch(limit: int) -> None:
     items = [("a", 7), ("b", 3), ("a", 1), ("a", 20), ("b", 5)]
-    seen = [
-        (s.item, tile)
-        for batch in plan_batches(items, limit)
-        for s in batch.slices
-        for tile in range(s.lo, s.hi)
-    ]
+    seen = [(s.item, tile) for batch in plan_batches(items, limit) for s in batch.slices for tile in range(s.lo, s.hi)]
     assert sorted(seen) == [(item, tile) for item, (_, tiles) in enumerate(items) for tile in range(tiles)]
     assert all(batch.tiles <= limit for batch in plan_batches(items, limit))
 

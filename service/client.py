@@ -1,0 +1,115 @@
+"""A client of the REST API, for `gleaner submit` and the demonstration. Knows HTTP only."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+POLL_S = 0.5
+CHUNK_BYTES = 1 << 20
+TERMINAL = frozenset({"done", "failed", "cancelled"})
+
+
+class ServiceError(Exception):
+    """The service refused or could not be reached. The message is for people."""
+
+
+class Client:
+    """One service. A context manager: leaving it closes its connections."""
+
+    def __init__(self, url: str) -> None:
+        # Uploads and downloads take as long as they take; only silence is limited.
+        self._http = httpx2.Client(base_url=url.rstrip("/"), timeout=httpx2.Timeout(60.0))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._http.close()
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Wait until the service has Redis and workers. Raises ServiceError if it is not ready in time."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                if self._http.get("/readyz").status_code == 200:
+                    return
+            except httpx2.TransportError:
+                pass  # not listening yet
+            if time.monotonic() > deadline:
+                raise ServiceError(f"the service was not ready within {timeout_s:.0f} s; its log says why")
+            time.sleep(0.2)
+
+    def submit(self, clip: Path, options: dict[str, str]) -> dict[str, Any]:
+        """Upload a clip as a raw body, streamed from disk. Returns the job."""
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(clip.stat().st_size),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(clip.name, safe='')}",
+        }
+        response = self._ask("POST", "/v1/clips", params=options, headers=headers, content=_chunks(clip))
+        job: dict[str, Any] = response.json()
+        return job
+
+    def follow(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """The job's record again and again, until it has ended; the last one is the end."""
+        while True:
+            job = self._ask("GET", f"/v1/clips/{job_id}").json()
+            yield job
+            if job["state"] in TERMINAL:
+                return
+            time.sleep(POLL_S)
+
+    def download(self, job_id: str, what: str, out: Path) -> None:
+        """Fetch "result" or "report" into a file, which appears whole or not at all."""
+        part = out.with_name(f".{out.name}.part")
+        try:
+            with self._http.stream("GET", f"/v1/clips/{job_id}/{what}") as response:
+                if response.status_code != 200:
+                    response.read()
+                    raise ServiceError(_problem(response))
+                with part.open("wb") as file:
+                    for chunk in response.iter_bytes(CHUNK_BYTES):
+                        file.write(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+            part.replace(out)
+        except httpx2.TransportError as error:
+            raise ServiceError(f"the download broke off: {type(error).__name__}; try again") from None
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _ask(self, method: str, path: str, **wanted: Any) -> httpx2.Response:
+        try:
+            response = self._http.request(method, path, **wanted)
+        except httpx2.TransportError as error:
+            where = self._http.base_url
+            raise ServiceError(
+                f"no answer from {where.scheme}://{where.host}:{where.port or 80} ({type(error).__name__}); "
+                "is the service running? Start it with `gleaner serve`, or give --url"
+            ) from None
+        if response.status_code >= 400:
+            raise ServiceError(_problem(response))
+        return response
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _problem(response: httpx2.Response) -> str:
+    try:
+        problem = response.json()
+        details = "; ".join(f"{e.get('field', '')}: {e.get('detail', '')}" for e in problem.get("errors") or [])
+        return f"{problem['detail']}{' (' + details + ')' if details else ''}"
+    except (ValueError, KeyError, AttributeError):
+        return f"the service answered {response.status_code} {response.reason_phrase}"
