@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KEPT = 1000  # events of a job; progress comes at most every half second, and the last event is the terminal state
+PAGE = 100  # events read at once
 BEGINNING = "0-0"
 _ID_PATTERN = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 

@@ -95,6 +95,13 @@ class JobFiles:
             return {entry.name for entry in (self.data_dir / "jobs").iterdir() if ID_PATTERN.fullmatch(entry.name)}
         return set()
 
+    def changed_at(self, job_id: str) -> float:
+        """When the job's folder was last changed, Unix seconds; now where there is none."""
+        try:
+            return self.folder(job_id).stat().st_mtime
+        except FileNotFoundError:
+            return time.time()
+
     def upload(self, token: str) -> Path:
         """Where an upload grows until checked (its folder is made); on the disk of the jobs: move it by rename."""
         folder = self.data_dir / "uploads"

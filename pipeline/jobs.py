@@ -45,7 +45,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, 
 _FIXED = frozenset({"v", "id", "state", "created_at"})  # not to be given as changes
 
 
-class UnknownJob(Exception):  # noqa: N818 - said as it is raised: no job of this id
+class UnknownJob(Exception):
     """There is no job of this id, or no longer."""
 
     def __init__(self, job_id: str) -> None:
@@ -53,11 +53,11 @@ class UnknownJob(Exception):  # noqa: N818 - said as it is raised: no job of thi
         self.job_id = job_id
 
 
-class JobExists(Exception):  # noqa: N818
+class JobExists(Exception):
     """A job was to be created under an id that another one has."""
 
 
-class StaleAttempt(Exception):  # noqa: N818
+class StaleAttempt(Exception):
     """A segment was taken over by a later attempt; this one must stop."""
 
 
@@ -265,7 +265,7 @@ class JobStore:
     def read_events(self, job_id: str, after: str | None = None, block_ms: int = 0) -> Events:
         """Events after the one of that id, oldest first; waits up to `block_ms` for one; 0 does not wait."""
         start = events.resume_point(after)
-        return events.decode(self._redis.xread({events_key(job_id): start}, count=100, block=block_ms or None))
+        return events.decode(self._redis.xread({events_key(job_id): start}, count=events.PAGE, block=block_ms or None))
 
     def _add_state_event(self, pipe: Any, job: Job) -> None:
         data = {"state": job.state, "at": self._clock()}

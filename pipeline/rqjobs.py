@@ -20,11 +20,11 @@ PREVIEW = "workers.clip.preview"
 FUNCTIONS = frozenset({PLAN, SEGMENT, FINISH, PREVIEW})
 
 
-class ForbiddenFunction(Exception):  # noqa: N818 - said as it is raised
+class ForbiddenFunction(Exception):
     """A job in Redis names something that is not one of our job functions."""
 
 
-class HandBack(Exception):  # noqa: N818
+class HandBack(Exception):
     """Raised by a job function that was asked to stop: the job goes back to the front of the queue, as if not begun.
 
     It is no failure and uses up no retry.
