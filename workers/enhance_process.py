@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 def run_enhance_worker(settings: Settings) -> None:
     """Enhance frames until SIGTERM or SIGINT; then finish the batch in hand and leave."""
     redis = connect(redis_url(settings))
-    name = consumer_name()
+    name = consumer_name().replace(":", "-")
     queue = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
     models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings))
     models.warm(settings.default_model)  # loaded and run once before the first frame waits for it
