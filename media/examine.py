@@ -9,6 +9,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 
 import av
 import av.container
@@ -20,6 +21,7 @@ from media.colour import bit_depth, decide_tags
 from media.deinterlace import FIELD_ORDERS, FLAGGING_CODECS, NEVER, top_field_first
 from media.limits import ProbeLimits
 from media.opening import check_codec, codec_name, container_name
+from media.packets import read_packets
 from media.types import ClipFacts, MediaError, StreamFacts
 
 PICTURES = 25  # decoded, to see interlacing, rotation and formats that headers do not tell
@@ -152,15 +154,10 @@ def look(container: av.container.InputContainer, stream: VideoStream, limits: Pr
     looked: Looked | None = None
     undecodable = 0
     reason = "no packet was found"
-    packets = container.demux(stream)
-    for _ in range(PICTURE_PACKETS):
+    unread: list[str] = []
+    for packet in islice(read_packets(container, stream, unread.append), PICTURE_PACKETS):
         try:
-            packet = next(packets, None)
-            if packet is None or (looked is not None and looked.pictures >= PICTURES):
-                break
-            if packet.size == 0 and packet.dts is not None:
-                continue  # AVI: the picture before is shown again; to a decoder an empty packet means the end
-            frames = packet.decode()
+            frames = stream.codec_context.decode(packet)
         except MemoryError:
             raise
         except av.error.FFmpegError as error:
@@ -171,13 +168,29 @@ def look(container: av.container.InputContainer, stream: VideoStream, limits: Pr
             check_size(frame.width, frame.height, limits)
             looked = looked or Looked(frame)
             add(looked, frame)
+        if looked is not None and looked.pictures >= PICTURES:
+            break
+    if looked is None or looked.pictures < PICTURES:  # a short clip may be in the decoder to its last frame
+        for frame in drain(stream):
+            check_size(frame.width, frame.height, limits)
+            looked = looked or Looked(frame)
+            add(looked, frame)
     if looked is None:
         raise MediaError(
             "unreadable",
             f"No picture of the {codec_name(stream)} video could be decoded ({reason}); export or copy the clip again.",
         )
-    looked.undecodable = undecodable
+    looked.undecodable = undecodable + len(unread)
     return looked
+
+
+def drain(stream: VideoStream) -> list[av.VideoFrame]:
+    try:
+        return stream.codec_context.decode(None)
+    except MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return []
 
 
 def add(looked: Looked, frame: av.VideoFrame) -> None:
@@ -192,12 +205,11 @@ def add(looked: Looked, frame: av.VideoFrame) -> None:
 def count(container: av.container.InputContainer, stream: VideoStream, deadline: float) -> Counted:
     """Reads all packets of the stream, none of which is decoded, until the deadline (monotonic clock)."""
     counted = Counted()
+    unread: list[str] = []
     try:
         container.seek(0)
         stream.codec_context.flush_buffers()
-        for packet in container.demux(stream):
-            if packet.dts is None and packet.size == 0:
-                continue
+        for packet in read_packets(container, stream, unread.append):
             counted.packets += 1
             when = packet.pts if packet.pts is not None else packet.dts
             if when is not None:
@@ -207,8 +219,8 @@ def count(container: av.container.InputContainer, stream: VideoStream, deadline:
             if counted.packets % 256 == 0 and time.monotonic() > deadline:
                 return counted
     except av.error.FFmpegError:
-        return counted  # damage is the reader's business
-    counted.whole = True
+        return counted  # it cannot be sought; damage is the reader's business
+    counted.whole = not unread
     return counted
 
 

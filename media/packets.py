@@ -49,7 +49,8 @@ def read_packets(
             return
         except MemoryError:
             raise
-        except av.error.EOFError:
+        except (av.error.EOFError, IndexError):
+            # IndexError: PyAV 18 trips over its own end markers where damage made streams appear while reading.
             return
         except av.error.FFmpegError as error:
             errors += 1
