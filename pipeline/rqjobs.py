@@ -6,11 +6,13 @@ serializer. SafeJob calls nothing that is not on its list, and no callbacks and 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
 from rq import get_current_job
 from rq.exceptions import NoSuchJobError
+from rq.executions import Execution, ExecutionRegistry
 from rq.job import Job
 
 PLAN = "workers.clip.plan"
@@ -57,6 +59,10 @@ class SafeJob(Job):
             raise ForbiddenFunction(f"job {self.id} asks for {name!r:.80}, which is none of our job functions; not run")
         return super().func
 
+    @property
+    def execution_registry(self) -> ExecutionRegistry:
+        return _Executions(self.id, connection=self.connection)
+
     def restore(self, raw_data: Any) -> Any:
         try:
             super().restore(raw_data)
@@ -68,6 +74,17 @@ class SafeJob(Job):
         self.webhooks = []
         self.repeats_left = None
         self.rate_limit_key = self.rate_limit_concurrency = None
+
+
+class _Executions(ExecutionRegistry):
+    """rq keeps the id of a dead execution a minute longer than the execution, and fails on it when the job ends."""
+
+    def get_executions(self, start: int = 0, end: int = -1) -> list[Execution]:
+        found = []
+        for id in self.get_execution_ids(start, end):
+            with contextlib.suppress(ValueError):
+                found.append(Execution.fetch(id, self.job_id, connection=self.connection))
+        return found
 
 
 def safe_job(functions: Collection[str] = FUNCTIONS) -> type[SafeJob]:

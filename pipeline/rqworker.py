@@ -6,6 +6,7 @@ Differences from rq.Worker (3.0.0), each because a clip must survive `kill -9` o
 - clean-up also runs at start and while a job runs; a worker that dies cleaning blocks others for 10 s, not 15 min;
 - SIGTERM asks the running job to stop (see rqjobs.stop_flag); after `grace_s`, or on a second signal, its horse is
   killed. Either way the job is back at the front of the queue and has lost no retry;
+- a function that raises StaleAttempt leaves the job to the worker that took it over while this one hung;
 - it takes no commands over pub/sub.
 """
 
@@ -31,6 +32,7 @@ from rq.registry import clean_registries
 from rq.worker.base import WorkerStatus
 from rq.worker_registration import clean_worker_registry
 
+from pipeline.jobs import StaleAttempt
 from pipeline.rqjobs import FUNCTIONS, HandBack, SafeJob, safe_job
 
 QUEUE = "gleaner-clips"
@@ -79,6 +81,7 @@ class ClipWorker(Worker):
     on_maintenance: Callable[[], None] | None = None
     _draining = False  # in the horse: the job function is to stop
     _handed_back = False  # in the horse: it did
+    _taken_over = False  # in the horse: another worker runs the job by now
     _kill_at: float | None = None  # in the worker: monotonic time at which a horse that did not stop is killed
 
     # The horse
@@ -105,6 +108,10 @@ class ClipWorker(Worker):
             self._handed_back = True
             self.log.info("Worker %s: job %s handed back", self.name, job.id)
             return
+        if isinstance(exc_info[1], StaleAttempt):
+            self._taken_over = True
+            self.log.warning("Worker %s: job %s was taken over by another worker", self.name, job.id)
+            return
         super().handle_exception(job, *exc_info)
 
     def handle_job_failure(
@@ -115,11 +122,24 @@ class ClipWorker(Worker):
         exc_string: str = "",
         execution: Execution | None = None,
     ) -> None:
+        if self._taken_over:
+            self._leave(job, execution)
+            return
         if self._handed_back or (self._stop_requested and not self.is_horse):  # not its fault: give the retry back
             job.retries_left = (job.retries_left or 0) + 1
             job.retry_intervals = None
             job.enqueue_at_front_on_retry = True
         super().handle_job_failure(job, queue, started_job_registry, exc_string, execution)
+
+    def _leave(self, job: Job, execution: Execution | None) -> None:
+        """Ends our execution and leaves the job's record, which is another's by now, as it is."""
+        with self.connection.pipeline() as pipe:
+            self.cleanup_execution(job, pipeline=pipe, execution=execution)
+            pipe.execute()
+        if not self.connection.hexists(
+            job.key, "data"
+        ):  # it has ended, and our last heartbeat made a bare record of it
+            self.connection.delete(job.key)
 
     # The worker
 

@@ -7,9 +7,10 @@ import signal
 import sys
 
 from pipeline.connection import connect
+from pipeline.jobs import StaleAttempt
 from pipeline.rqjobs import FUNCTIONS, HandBack, stop_flag
 
-NAMES = frozenset(f"rq_steps.{name}" for name in ("note", "deaf", "polite", "die", "fail"))
+NAMES = frozenset(f"rq_steps.{name}" for name in ("note", "deaf", "polite", "die", "fail", "fenced"))
 
 
 def note(word: str) -> None:
@@ -43,6 +44,18 @@ def die(word: str) -> None:
 def fail(word: str) -> None:
     note(word)
     raise RuntimeError("a bug")
+
+
+def fenced(word: str) -> None:
+    """As a segment does: each run is an attempt, and an attempt that is not the latest gives up."""
+    note(word)
+    with connect(os.environ["STEPS_REDIS"]) as redis:
+        attempt = redis.incr("attempt")
+        redis.blpop([f"go-{attempt}"], timeout=60)
+        if redis.get("attempt") != str(attempt).encode():
+            redis.rpush("gave-up", attempt)
+            raise StaleAttempt("a later attempt has begun")
+        redis.rpush("ended", word)
 
 
 if __name__ == "__main__":

@@ -112,6 +112,27 @@ def test_kill_of_worker_and_horse_is_recovered_by_another(redis: Redis, start: S
     redis.rpush("go", "1")
     wait_for(lambda: redis.llen("ended") == 1)
     wait_for(lambda: status(redis) is None)
+    assert len(ran(redis)) == 2
+
+
+def test_a_worker_that_hung_leaves_the_job_to_its_successor(redis: Redis, start: Start, wait_for: Wait) -> None:
+    put(redis, "rq_steps.fenced")
+    first = start()
+    wait_for(lambda: len(ran(redis)) == 1, 20)
+    old_horse = horse(redis)
+    for pid in (first.pid, old_horse):
+        os.kill(pid, signal.SIGSTOP)
+    start()
+    wait_for(lambda: redis.get("attempt") == b"2", 25)
+    redis.rpush("go-1", "1")
+    for pid in (first.pid, old_horse):
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: redis.llen("gave-up") == 1)
+    wait_for(lambda: gone(old_horse))
+    assert status(redis) == "started"  # by the second worker
+    redis.rpush("go-2", "1")
+    wait_for(lambda: status(redis) is None)
+    assert (redis.llen("ended"), len(ran(redis))) == (1, 2)
 
 
 def test_a_horse_dies_with_its_worker(redis: Redis, start: Start, wait_for: Wait) -> None:
