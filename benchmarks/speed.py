@@ -1,6 +1,6 @@
 """End-to-end speed against the network alone, on the same tiles in the same run: `python -m benchmarks.speed`.
 
-The clip changes everywhere in every frame, so nothing is reused: what is left is the cost of everything but the network.
+The clip changes everywhere in every frame, so nothing is reused: the ratio is the cost of everything but the network.
 The network is timed before and after the end-to-end run and the mean is taken, because machines are noisy.
 """
 

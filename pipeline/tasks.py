@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 
+Outcome = Literal["enhanced", "enhanced-float32", "failed"]
+
+
 class SegmentKey(NamedTuple):
     """One attempt at one segment of one job: the owner of frames in flight and of their pixels."""
 
@@ -49,6 +52,6 @@ class FrameDone(BaseModel):
 
     v: Literal[1] = 1
     frame: int
-    outcome: Literal["enhanced", "enhanced-float32", "failed"]
+    outcome: Outcome
     detail: str = ""  # failed: why, for the report
     busy_s: float = 0.0  # this frame's share of the network's time

@@ -41,10 +41,9 @@ class Canvas:
             )
         self._tiles[indices] = tiles
         columns = len(self._grid.x.starts)
-        dirty = np.zeros((len(self._grid.y.starts), columns), bool)
-        dirty.reshape(-1)[indices] = True
+        dirty = np.isin(np.arange(self._grid.count), indices).reshape(-1, columns)
         for y in self._grid.y.cells:
-            rows = dirty[y.tile : y.tile + 1 + y.ramp].any(axis=0)
+            rows: NDArray[np.bool_] = np.any(dirty[y.tile : y.tile + 1 + y.ramp], axis=0)
             for x in self._grid.x.cells:
                 if rows[x.tile : x.tile + 1 + x.ramp].any():
                     self._compose(y, x, columns)

@@ -20,7 +20,7 @@ from pipeline.metrics import Metrics
 
 from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
 from pipeline.queue import Claimed, FrameQueue
-from pipeline.tasks import FrameDone, FrameTask
+from pipeline.tasks import FrameDone, FrameTask, Outcome
 from workers.batching import Batch, frames_to_claim, plan_batches
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
@@ -181,7 +181,7 @@ class EnhanceWorker:
 
     def _report(self, w: _Work) -> None:
         """Store the frame's result, then say so and acknowledge."""
-        outcome = "failed" if w.problem else "enhanced-float32" if w.redone else "enhanced"
+        outcome: Outcome = "failed" if w.problem else "enhanced-float32" if w.redone else "enhanced"
         if not w.problem and not self._put(w):
             return
         done = FrameDone(frame=w.task.frame, outcome=outcome, detail=w.problem, busy_s=round(w.busy_s, 6))
@@ -192,7 +192,7 @@ class EnhanceWorker:
         deadline = time.monotonic() + STORE_RETRY_S
         while True:
             try:
-                self._store.put(w.task.key, w.task.frame, "out", [np.ascontiguousarray(part) for part in w.parts])
+                self._store.put(w.task.key, w.task.frame, "out", *(np.ascontiguousarray(part).data for part in w.parts))
                 return True
             except SegmentGone:
                 self._queue.ack([w.claimed.entry_id])

@@ -51,7 +51,7 @@ class RedisPlane:
             tile=tiles.shape[1],
             dtype=dtype,
         )
-        self._store.put(self._key, frame, "in", [np.ascontiguousarray(tiles)])
+        self._store.put(self._key, frame, "in", np.ascontiguousarray(tiles).data)
         if not self._in_flight:
             self._last_reply = time.monotonic()
         self._in_flight[frame] = task
