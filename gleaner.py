@@ -275,11 +275,12 @@ def _clean_errors(*more: type[Exception]) -> Iterator[None]:
     from pydantic import ValidationError
 
     from media.types import MediaError
+    from pipeline.embedded import EmbeddedRedisError
     from pipeline.options import OptionError
 
     try:
         yield
-    except (MediaError, OptionError, UnknownModel, RedisNotSetError, *more) as error:
+    except (MediaError, OptionError, UnknownModel, RedisNotSetError, EmbeddedRedisError, *more) as error:
         line = str(error)
     except ValidationError as error:
         line = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors())
