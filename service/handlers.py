@@ -1,0 +1,103 @@
+"""Turns exceptions into problem documents; what is not listed here is middleware.py's. Knows no route."""
+
+from __future__ import annotations
+
+import errno
+from typing import cast
+
+import redis.exceptions
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from media.types import MediaError
+from service.problems import PROBLEMS, ProblemError, response
+
+log = structlog.get_logger()
+
+NO_ANSWER_STATUS = 499  # as nginx logs it: the client went away, nobody reads this
+_OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
+_REDIS_AWAY = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+)
+
+
+def install(app: FastAPI) -> None:
+    """Makes `app` answer problem documents only."""
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(MediaError, _media)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ClientDisconnect, _disconnect)
+    app.add_exception_handler(OSError, _os)
+    for away in _REDIS_AWAY:
+        app.add_exception_handler(away, _redis)
+
+
+def of_media(error: MediaError) -> ProblemError:
+    """The problem of a clip; a code that is not in the table is still a client's problem."""
+    return ProblemError(error.code if error.code in PROBLEMS else "unreadable", str(error))
+
+
+def trace_id(request: Request) -> str:
+    return str(request.scope.get("gleaner.trace_id", ""))
+
+
+def answer(request: Request, problem: ProblemError) -> Response:
+    return response(problem, instance=request.url.path, trace_id=trace_id(request))
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    return answer(request, cast(ProblemError, error))
+
+
+async def _media(request: Request, error: Exception) -> Response:
+    return answer(request, of_media(cast(MediaError, error)))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    found = cast(RequestValidationError, error).errors()
+    errors = [{"field": ".".join(str(p) for p in e["loc"][1:]) or "body", "detail": str(e["msg"])} for e in found]
+    fields = ", ".join(e["field"] for e in errors)
+    return answer(request, ProblemError("invalid-request", f"not valid: {fields}", errors=errors))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    http = cast(HTTPException, error)
+    code = _OF_STATUS.get(http.status_code, "bad-request" if http.status_code < 500 else "internal-error")
+    details = {
+        "not-found": f"nothing lives at {request.url.path}",
+        "method-not-allowed": f"{request.method} is not allowed at {request.url.path}",
+    }
+    return answer(request, ProblemError(code, details.get(code, str(http.detail)), headers=http.headers))
+
+
+async def _disconnect(request: Request, error: Exception) -> Response:
+    log.info("client went away", path=request.url.path, trace_id=trace_id(request))
+    return Response(status_code=NO_ANSWER_STATUS)
+
+
+async def _os(request: Request, error: Exception) -> Response:
+    if cast(OSError, error).errno in (errno.ENOSPC, errno.EDQUOT):
+        return answer(request, disk_full())
+    raise error
+
+
+async def _redis(request: Request, error: Exception) -> Response:
+    # The exception's text may hold an address; the client learns only that the store is away.
+    log.error("redis unavailable", error=type(error).__name__, trace_id=trace_id(request))
+    return answer(request, redis_away())
+
+
+def disk_full(*, close: bool = False) -> ProblemError:
+    detail = "the data disk has no room for this clip; delete old clips, or try again later"
+    return ProblemError("disk-full", detail, close=close)
+
+
+def redis_away() -> ProblemError:
+    return ProblemError("redis-unavailable", "the job store does not answer; try again in some seconds")

