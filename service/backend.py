@@ -1,0 +1,92 @@
+"""What the routes work with: settings, job records, files, queue, Redis. Opened once per app; knows no route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Request
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from pipeline.connection import API_PATIENCE_S, connect, connect_async
+from pipeline.files import JobFiles
+from pipeline.job_reader import AsyncJobReader
+from pipeline.jobs import JobStore
+from pipeline.metrics import Metrics
+from pipeline.rqueue import ClipQueue
+from pipeline.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ANSWER_S = API_PATIENCE_S + 3.0  # longest any route waits for Redis; a hanging one counts as away
+REDIS_THREADS = 24  # blocking calls to Redis at once
+PROBES = 2  # probe processes at once; each may take settings.probe_memory_bytes
+STREAMS = 200  # event streams at once; each holds one connection to Redis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backend:
+    settings: Settings
+    redis: Redis
+    aredis: AsyncRedis
+    jobs: JobStore
+    reader: AsyncJobReader
+    files: JobFiles
+    clips: ClipQueue
+    metrics: Metrics
+    threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(REDIS_THREADS))
+    probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
+    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+
+    async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What a blocking function that talks to Redis returns. Raises redis.TimeoutError after ANSWER_S."""
+        async with answer_time():
+            return await to_thread.run_sync(
+                lambda: function(*args, **kwargs), abandon_on_cancel=True, limiter=self.threads
+            )
+
+
+@asynccontextmanager
+async def answer_time() -> AsyncIterator[None]:
+    """Ends what is in it after ANSWER_S as if Redis had not answered."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            yield
+    except TimeoutError as error:
+        raise RedisTimeoutError(f"no answer within {ANSWER_S} s") from error
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Backend]:
+    """Connects on first use, so an app starts (and says 'not ready') while Redis is away."""
+    plain = connect(redis_url, patience_s=API_PATIENCE_S)
+    async with connect_async(redis_url) as asynchronous:
+        files = JobFiles(settings.data_dir)
+        await to_thread.run_sync(files.clean_uploads)
+        try:
+            yield Backend(
+                settings=settings,
+                redis=plain,
+                aredis=asynchronous,
+                jobs=JobStore(plain),
+                reader=AsyncJobReader(asynchronous),
+                files=files,
+                clips=ClipQueue(plain),
+                metrics=Metrics(plain),
+            )
+        finally:
+            plain.close()
+
+
+def backend_of(request: Request) -> Backend:
+    return cast(Any, request.app).state.backend  # type: ignore[no-any-return]
+
+
+Given = Annotated[Backend, Depends(backend_of)]

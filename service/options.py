@@ -1,0 +1,59 @@
+"""A client's options made into a job's: first alone, as early as an upload allows, then against the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from media.types import ClipFacts, OutputSettings
+from models.catalog import MODELS, UnknownModel, facts
+from pipeline.job import ClipOptions
+from pipeline.options import OptionError, check
+from pipeline.settings import Settings
+from service.problems import ProblemError
+from service.schemas import SubmitOptions
+from service.views import output_of
+
+_ANY_HEIGHT = 1_000_000  # of a clip not yet seen: every target height is within reach
+
+
+def early(fields: Mapping[str, Any], settings: Settings) -> ClipOptions:
+    """The options, as far as they can be judged without the clip. Raises ProblemError."""
+    try:
+        form = SubmitOptions.model_validate(dict(fields))
+    except ValidationError as error:
+        errors = [{"field": ".".join(map(str, e["loc"]))[:64], "detail": e["msg"]} for e in error.errors()]
+        wrong = ", ".join(e["field"] for e in errors)
+        raise ProblemError("invalid-request", f"not valid: {wrong}", errors=errors, close=True) from None
+    options = ClipOptions.model_validate({**form.model_dump(), "model": form.model or settings.default_model})
+    _scale(options, _ANY_HEIGHT, close=True)
+    return options
+
+
+def against_clip(options: ClipOptions, clip: ClipFacts, settings: Settings) -> tuple[int, OutputSettings]:
+    """The network's scale and how the result is written. Raises ProblemError, MediaError("unsupported-output")."""
+    scale = _scale(options, clip.display_size[1])
+    output = output_of(options, scale, clip)
+    enlarged = max(output.width * output.height, clip.width * clip.height * scale * scale)
+    if enlarged > settings.max_output_pixels:
+        detail = (
+            f"the picture would have {enlarged} pixels ({clip.width}x{clip.height}, scale {scale}); "
+            f"the most this service makes is {settings.max_output_pixels}: ask for a smaller scale or target_height"
+        )
+        raise ProblemError("output-too-large", detail, errors=[{"field": "scale", "detail": "too large for this clip"}])
+    return scale, output
+
+
+def _scale(options: ClipOptions, display_height: int, *, close: bool = False) -> int:
+    try:
+        return check(options, facts(options.model), display_height)
+    except UnknownModel:
+        known = ", ".join(sorted(MODELS))
+        detail = f"there is no model of that name; the models are {known}"
+        errors = [{"field": "model", "detail": f"one of {known}"}]
+        raise ProblemError("unknown-model", detail, errors=errors, close=close) from None
+    except OptionError as error:
+        errors = [{"field": error.field, "detail": str(error)}]
+        raise ProblemError(error.code, str(error), errors=errors, close=close) from None

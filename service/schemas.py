@@ -1,0 +1,217 @@
+"""Request and response bodies of the API. Shapes only; `views.py` fills them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from pipeline.job import Codec, JobState, Problem, Quality
+
+MAX_NAME = 1024
+
+
+def _absent(value: Any) -> Any:
+    """An empty field of a web form means that nothing was chosen."""
+    return None if value == "" else value
+
+
+class SubmitOptions(BaseModel):
+    """How a clip is to be enhanced. In the form of an upload, or in the query string."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str | None, BeforeValidator(_absent)] = Field(
+        default=None, max_length=64, description="A name from GET /v1/models. Default: the service's default model."
+    )
+    scale: Annotated[int | None, BeforeValidator(_absent)] = Field(
+        default=None, ge=1, le=16, description="Enlargement, one of the model's scales. Default: its largest."
+    )
+    target_height: Annotated[int | None, BeforeValidator(_absent)] = Field(
+        default=None, ge=16, le=8640, description="Height of the result as displayed, instead of a scale."
+    )
+    codec: Codec = Field(default=Codec.AUTO, description="auto: H.264, or HEVC for large or 10-bit pictures.")
+    quality: Quality = Field(default=Quality.STANDARD, description="Ignored by the lossless codec ffv1.")
+    keep_audio: bool = Field(default=True, description="Keep the clip's sound.")
+
+
+class SubmitQuery(SubmitOptions):
+    name: str | None = Field(default=None, max_length=MAX_NAME, description="File name of a raw body, for display.")
+    dry_run: bool = Field(default=False, description="Enhance three sample frames and estimate, instead of the clip.")
+
+
+class StreamBody(BaseModel):
+    index: int
+    kind: str
+    codec: str
+    detail: str = ""
+
+
+class ClipFactsBody(BaseModel):
+    """What was found in the clip. Sizes are of the coded picture, before rotation."""
+
+    container: str
+    codec: str
+    width: int
+    height: int
+    pix_fmt: str
+    bit_depth: int
+    grey: bool
+    rotation: int
+    sample_aspect_ratio: str = Field(examples=["1/1"])
+    interlaced: str
+    duration_s: float | None
+    average_rate: str | None = Field(examples=["25/1"], description="Frames per second as a fraction.")
+    frames: int | None
+    streams: list[StreamBody]
+    warnings: list[str]
+
+
+class OutputBody(BaseModel):
+    """How the result is (or would be) written, and what was decided on the way."""
+
+    width: int
+    height: int
+    codec: str
+    container: str
+    quality: str
+    pix_fmt: str
+    notes: list[str]
+
+
+class OptionsBody(BaseModel):
+    """The options as asked for, and the network's scale that follows from them."""
+
+    model: str
+    scale: int
+    target_height: int | None
+    codec: Codec
+    quality: Quality
+    keep_audio: bool
+
+
+class DamageBody(BaseModel):
+    packets: int = Field(description="Packets of the clip that could not be decoded.")
+    frames: int = Field(description="Frames that the decoder marked as damaged.")
+
+
+class SegmentsBody(BaseModel):
+    done: int
+    total: int | None = Field(description="Known once the clip is planned.")
+
+
+class SourceBody(BaseModel):
+    name: str = Field(description="As the client called it, cleaned for display.")
+    bytes: int
+    sha256: str
+
+
+class ResultBody(BaseModel):
+    bytes: int
+    sha256: str
+    name: str = Field(description="What a download is called.")
+
+
+class LinksBody(BaseModel):
+    self: str
+    events: str
+    result: str | None = Field(description="Once done.")
+    report: str | None = Field(description="Once done.")
+
+
+class ClipBody(BaseModel):
+    """One clip's job."""
+
+    id: str
+    state: JobState
+    created_at: str = Field(description="RFC 3339, UTC.")
+    started_at: str | None
+    finished_at: str | None
+    options: OptionsBody
+    source: SourceBody
+    clip: ClipFactsBody
+    output: OutputBody
+    frames_done: int
+    frames_total: int | None
+    frames_resized: int = Field(description="Frames that could only be resized; labelled in the report.")
+    fps: float | None = Field(description="Frames a second since the start.")
+    eta_s: float | None = Field(description="Seconds still needed at this speed.")
+    reuse_share: float | None = Field(description="Share of tiles that had not changed and were not enhanced again.")
+    damaged: DamageBody
+    segments: SegmentsBody
+    waiting_for: list[str] = Field(description="Kinds of worker that are needed now and not there.")
+    problem: Problem | None = Field(description="Why it failed.")
+    result: ResultBody | None
+    links: LinksBody
+
+
+class ClipListBody(BaseModel):
+    clips: list[ClipBody]
+    next_cursor: str | None
+    next: str | None = Field(description="URL of the next page.")
+
+
+class EstimateBody(BaseModel):
+    seconds: float
+    low: float
+    high: float
+    basis: str
+
+
+class SampleBody(BaseModel):
+    time_s: float
+    before: str = Field(description="URL of a PNG of the source's frame.")
+    after: str = Field(description="URL of a PNG of the same frame, enhanced.")
+
+
+class PreviewBody(BaseModel):
+    """What a dry run found."""
+
+    id: str
+    options: OptionsBody
+    source: SourceBody
+    clip: ClipFactsBody
+    output: OutputBody
+    estimate: EstimateBody | None = Field(description="null where the clip does not say how many frames it has.")
+    samples: list[SampleBody]
+
+
+class ModelBody(BaseModel):
+    name: str
+    title: str
+    default: bool
+    scales: list[int]
+    learned: bool = Field(description="true: it invents detail it learned; false: an evidential rendition.")
+    domain: str
+    licence: str
+    trained_on: str
+    envelope: str = Field(description="Where its quality was measured.")
+    weights_sha256: str | None
+    tile: int
+
+
+class ModelListBody(BaseModel):
+    models: list[ModelBody]
+
+
+class HealthBody(BaseModel):
+    status: str
+    missing: list[str] = Field(default=[], description="What is not there.")
+
+
+class FieldError(BaseModel):
+    field: str
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """An error, as RFC 9457 has it. `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    trace_id: str
+    errors: list[FieldError] = []

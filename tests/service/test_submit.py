@@ -1,0 +1,95 @@
+"""Submitting clips: both ways in, what is answered, and what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.job import JobState
+
+
+def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
+    answer = service.submit(clip, model="espcn-x4", codec="hevc", keep_audio="false")
+    assert answer.status_code == 202
+    body = answer.json()
+    assert answer.headers["location"] == f"/v1/clips/{body['id']}" == body["links"]["self"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert body["state"] == "queued"
+    assert body["options"] == {
+        "model": "espcn-x4",
+        "scale": 4,
+        "target_height": None,
+        "codec": "hevc",
+        "quality": "standard",
+        "keep_audio": False,
+    }
+    assert body["source"] == {
+        "name": "street.mp4",
+        "bytes": clip.stat().st_size,
+        "sha256": hashlib.sha256(clip.read_bytes()).hexdigest(),
+    }
+    assert (body["clip"]["width"], body["clip"]["height"], body["clip"]["frames"]) == (64, 48, 10)
+    assert (body["output"]["width"], body["output"]["height"], body["output"]["codec"]) == (256, 192, "hevc")
+    assert service.files.source(body["id"]).read_bytes() == clip.read_bytes()
+    assert service.queue.states(body["id"]) == {f"{body['id']}-plan": "queued"}
+    assert service.jobs.get(body["id"]).state is JobState.QUEUED
+    assert service.uploads() == []
+
+
+@pytest.mark.parametrize("content_type", ["video/mp4", "video/x-whatever", "application/octet-stream"])
+def test_a_raw_body_takes_its_options_from_the_query(service: Any, clip: Path, content_type: str) -> None:
+    answer = service.http.post(
+        "/v1/clips?model=lanczos&target_height=90&name=gate%207.mp4",
+        content=clip.read_bytes(),
+        headers={"Content-Type": content_type},
+    )
+    assert answer.status_code == 202, answer.text
+    body = answer.json()
+    assert body["source"]["name"] == "gate 7.mp4"
+    assert (body["options"]["model"], body["options"]["target_height"]) == ("lanczos", 90)
+    assert body["output"]["height"] == 90
+    assert service.files.source(body["id"]).read_bytes() == clip.read_bytes()
+
+
+def test_a_raw_body_may_be_named_by_content_disposition(service: Any, clip: Path) -> None:
+    headers = {"Content-Type": "video/mp4", "Content-Disposition": "attachment; filename*=UTF-8''T%C3%BCr.mp4"}
+    answer = service.http.post("/v1/clips", content=clip.read_bytes(), headers=headers)
+    assert answer.json()["source"]["name"] == "Tür.mp4"
+
+
+def test_a_chunked_raw_body_is_taken(service: Any, clip: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        content = clip.read_bytes()
+        yield from (content[at : at + 1000] for at in range(0, len(content), 1000))
+
+    answer = service.http.post("/v1/clips", content=pieces(), headers={"Content-Type": "video/mp4"})
+    assert answer.status_code == 202
+    assert answer.json()["source"]["bytes"] == clip.stat().st_size
+
+
+def test_empty_fields_of_a_web_form_mean_the_default(service: Any, clip: Path) -> None:
+    answer = service.submit(clip, model="", scale="", target_height="")
+    assert answer.json()["options"]["model"] == service.settings.default_model
+
+
+def test_a_clip_at_the_limit_is_taken_and_one_byte_more_is_not(serve: Callable[..., Any], clip: Path) -> None:
+    size = clip.stat().st_size
+    assert serve(upload_limit_bytes=size).submit(clip).status_code == 202
+    refused = serve(upload_limit_bytes=size - 1).submit(clip)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
+
+
+def test_the_forms_own_bytes_do_not_count_against_the_limit(serve: Callable[..., Any], clip: Path) -> None:
+    service = serve(upload_limit_bytes=clip.stat().st_size)
+    assert service.submit(clip, model="lanczos").status_code == 202
+
+
+def test_an_upload_needs_no_temporary_folder(
+    service: Any, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not there"))  # the server is a thread of this process
+    assert service.submit(clip).status_code == 202
