@@ -1,0 +1,34 @@
+"""The route of the models: what can be asked for. Facts only; no network is loaded."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from models.catalog import MODELS
+from service.backend import Given
+from service.schemas import ModelBody, ModelListBody
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("", summary="List models")
+async def list_models(backend: Given) -> ModelListBody:
+    """Name, scales, what it was made for and trained on, and whether it invents detail."""
+    return ModelListBody(
+        models=[
+            ModelBody(
+                name=facts.name,
+                title=facts.title,
+                default=facts.name == backend.settings.default_model,
+                scales=list(facts.scales),
+                learned=facts.learned,
+                domain=facts.domain,
+                licence=facts.licence,
+                trained_on=facts.trained_on,
+                envelope=facts.envelope,
+                weights_sha256=facts.sha256,
+                tile=facts.tile,
+            )
+            for facts in MODELS.values()
+        ]
+    )

@@ -1,0 +1,143 @@
+"""Dry runs: waiting for a preview job, its answer, and its pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+
+import structlog
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from starlette.requests import ClientDisconnect
+
+from pipeline.job import Job, JobKind, JobState
+from pipeline.jobs import UnknownJob
+from service.backend import Backend, Given
+from service.follow import follow
+from service.lookup import cancel, find_job
+from service.problems import PROBLEMS, ProblemError
+from service.schemas import ClipFactsBody, EstimateBody, OutputBody, PreviewBody, ProblemBody, SampleBody
+from service.views import missing_workers, options_body, source_body
+
+PREVIEWS = "/v1/previews"
+GRACE_S = 20.0  # a kind of worker of which none was seen for so long will not come
+LOOK_EVERY_S = 1.0
+_NAME = re.compile(r"([0-9]{1,2})-(before|after)")
+
+router = APIRouter(prefix=PREVIEWS, tags=["clips"])
+log = structlog.get_logger()
+
+
+async def answer_preview(request: Request, backend: Backend, job: Job) -> Response:
+    """Queues the preview and answers once it is done; cancels it when it will not be, or nobody waits any more.
+
+    Raises ProblemError, ClientDisconnect.
+    """
+    ended = False
+    try:
+        await backend.ask(backend.clips.enqueue_preview, job.id)
+        await _wait(request, backend, job.id)
+        ended = True
+    finally:
+        if not ended:
+            log.info("preview given up", job=job.id)
+            await asyncio.shield(backend.ask(cancel, backend, job))
+    try:
+        done = await backend.ask(backend.jobs.get, job.id)
+    except UnknownJob:
+        raise ProblemError("preview-failed", "the preview was deleted before it was done") from None
+    await to_thread.run_sync(lambda: backend.files.source(job.id).unlink(missing_ok=True))  # its pictures stay
+    if done.state is JobState.DONE:
+        return JSONResponse(preview_body(done).model_dump(mode="json"), 200)
+    if done.problem is None:
+        raise ProblemError("preview-failed", f"the preview was {done.state.value}")
+    raise ProblemError(done.problem.code if done.problem.code in PROBLEMS else "preview-failed", done.problem.detail)
+
+
+def preview_body(job: Job) -> PreviewBody:
+    """The answer of a preview that is done."""
+    result = job.result or {}
+    return PreviewBody(
+        id=job.id,
+        options=options_body(job),
+        source=source_body(job),
+        clip=ClipFactsBody.model_validate(job.clip),
+        output=OutputBody.model_validate(result["output"]),
+        estimate=None if result.get("estimate") is None else EstimateBody.model_validate(result["estimate"]),
+        samples=[
+            SampleBody(
+                time_s=sample["time_s"],
+                before=f"{PREVIEWS}/{job.id}/{sample['before']}",
+                after=f"{PREVIEWS}/{job.id}/{sample['after']}",
+            )
+            for sample in result["samples"]
+        ],
+    )
+
+
+async def _wait(request: Request, backend: Backend, job_id: str) -> None:
+    """Returns when the job has ended. Raises ProblemError 'no-worker', ClientDisconnect."""
+    ended = asyncio.create_task(_ended(backend, job_id))
+    gone = asyncio.create_task(_gone(request))
+    hopeless = asyncio.create_task(_hopeless(backend))
+    tasks = {ended, gone, hopeless}
+    try:
+        limit_s = backend.settings.preview_timeout_s
+        done, _ = await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        if ended in done:
+            return await ended
+        if gone in done:
+            raise ClientDisconnect
+        if hopeless in done:
+            missing = await hopeless
+            raise ProblemError("no-worker", f"no {' and no '.join(missing)} is running; start one and try again")
+        raise ProblemError("no-worker", f"no worker finished the preview within {limit_s:g} s; try again later")
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ended(backend: Backend, job_id: str) -> None:
+    async for _ in follow(backend, job_id, None):
+        pass
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has left. The body was read, so nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _hopeless(backend: Backend) -> list[str]:
+    """Kinds of worker of which none was alive for GRACE_S."""
+    since = time.monotonic()
+    while True:
+        missing = await backend.ask(missing_workers, backend)
+        if not missing:
+            since = time.monotonic()
+        elif time.monotonic() - since >= GRACE_S:
+            return missing
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+@router.get(
+    "/{preview_id}/{name}.png",
+    response_class=FileResponse,
+    summary="A picture of a dry run",
+    responses={200: {"content": {"image/png": {}}}, 404: {"model": ProblemBody}},
+)
+async def preview_picture(preview_id: str, name: str, backend: Given) -> Response:
+    """`name` is as in the answer of the dry run, e.g. `0-before` or `0-after`."""
+    job = await find_job(backend, preview_id, JobKind.PREVIEW)
+    match = _NAME.fullmatch(name)
+    if match:
+        path = backend.files.preview(job.id, int(match[1]), match[2])
+        with contextlib.suppress(FileNotFoundError):
+            stat = await to_thread.run_sync(path.stat)
+            headers = {"Cache-Control": "private, max-age=3600", "ETag": f'"{job.id}-{name}"'}
+            return FileResponse(path, headers=headers, media_type="image/png", stat_result=stat)
+    raise ProblemError("not-found", "there is no such picture of this preview")
