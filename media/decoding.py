@@ -102,8 +102,8 @@ class Decoding:
         with open_video(self._path, facts.video_index) as (container, stream):
             self._prepare(stream)
             self._by_decoding = timed_by_decoding(container)
-            if place is not None:
-                self._seek(container, stream, place)
+            if place is not None and place.seek > (facts.start_pts or 0):  # else the file's beginning is the place
+                self._seek(container, stream, place.seek)
             packets = read_packets(container, stream, self._on_read_error)
             if place is not None:
                 packets = self._from_key(packets, place)
@@ -123,10 +123,10 @@ class Decoding:
         context.options = {"max_pixels": str(pixels)}
         self._hidden = codec_name(stream) in HIDDEN_PICTURES
 
-    def _seek(self, container: av.container.InputContainer, stream: VideoStream, place: Place) -> None:
-        target = place.seek if self._facts.start_pts is None else max(place.seek, self._facts.start_pts)
+    @staticmethod
+    def _seek(container: av.container.InputContainer, stream: VideoStream, pts: int) -> None:
         try:
-            container.seek(target, stream=stream, backward=True, any_frame=False)
+            container.seek(pts, stream=stream, backward=True, any_frame=False)
         except av.error.FFmpegError:
             raise KeyMissingError from None
 

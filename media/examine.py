@@ -21,7 +21,7 @@ from media.colour import bit_depth, decide_tags
 from media.deinterlace import FIELD_ORDERS, FLAGGING_CODECS, NEVER, top_field_first
 from media.limits import ProbeLimits
 from media.opening import check_codec, codec_name, container_name
-from media.packets import read_packets
+from media.packets import read_packets, timed_by_decoding
 from media.types import ClipFacts, MediaError, StreamFacts
 
 PICTURES = 25  # decoded, to see interlacing, rotation and formats that headers do not tell
@@ -94,9 +94,8 @@ def examine(container: av.container.InputContainer, limits: ProbeLimits) -> Clip
     warnings += note
     interlaced, note = interlacing(stream, codec, looked)
     warnings += note
-    frames = stream.frames or (counted.packets if counted.whole else None)
-    if stream.frames and counted.whole and counted.packets < stream.frames:
-        missing = stream.frames - counted.packets
+    frames = counted.packets if counted.whole else stream.frames or None
+    if (missing := stream.frames - present(counted, timed_by_decoding(container))) > 0 and counted.whole:
         warnings.append(f"the container promises {stream.frames} frames, {missing} of them are not in the file")
     return ClipFacts(
         container=container_name(container),
@@ -224,14 +223,23 @@ def count(container: av.container.InputContainer, stream: VideoStream, deadline:
     return counted
 
 
+def present(counted: Counted, by_decoding: bool) -> int:
+    """Frames in the file by the container's own way of counting: AVI counts ticks, also those that repeat a picture."""
+    if by_decoding and counted.first is not None and counted.last_end is not None:
+        return max(counted.packets, counted.last_end - counted.first)
+    return counted.packets
+
+
 def declared_duration(container: av.container.InputContainer, stream: VideoStream) -> float | None:
-    """Seconds: of the video stream where its container says so, else of the longest stream."""
+    """Seconds from the first frame on: of the video stream where its container says so, else of the longest stream."""
     if stream.duration:
         return float(stream.duration * time_base(stream))
+    seconds = container.duration / MICROSECONDS if container.duration else None
     if match := MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
-        hours, minutes, seconds = match.groups()
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    return container.duration / MICROSECONDS if container.duration else None
+        seconds = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    if seconds is not None and container.format.name == "matroska":  # counts from 0, not from the first frame
+        seconds = max(0.0, seconds - float((stream.start_time or 0) * time_base(stream)))
+    return seconds
 
 
 def time_base(stream: VideoStream) -> Fraction:

@@ -36,8 +36,8 @@ def read_packets(
 ) -> Iterator[Packet[VideoStream]]:
     """Every packet of the stream that carries data, from where the container stands.
 
-    A read error is told to `on_error` and reading goes on behind it; empty packets ("show the last picture again", AVI)
-    and the end markers PyAV adds are left out.
+    A read error is told to `on_error` and reading goes on behind it. Empty packets are left out: to a decoder they mean
+    the end, and PyAV adds them as end markers.
     """
     errors = 0
     while True:

@@ -8,9 +8,15 @@ from pathlib import Path
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from media.opening import open_video
+from media.opening import codec_name, open_video
 from media.packets import packet_time, read_packets, reorders, timed_by_decoding
 from media.types import ClipFacts, Span
+
+# Codecs whose key frames begin afresh, so that decoding from one gives the same bytes as decoding up to it. Not so
+# wmv1, wmv2 and flv1 (measured).
+INTER_CODECS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "ffv1")
+INTRA_CODECS = ("mjpeg", "dvvideo", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo")
+RESTARTABLE = frozenset((*INTER_CODECS, *INTRA_CODECS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +30,14 @@ def plan_segments(path: Path, facts: ClipFacts, target_s: float) -> ClipPlan:
 
     From the first timestamp on that is missing, doubled or out of place, the rest of the clip is one span: the reader
     repairs such timestamps from those before, which a reader that starts later would not know. Clips whose container
-    does not time presentation (AVI with B-frames) are one span. Memory grows with the spans, not with the packets.
+    does not time presentation (AVI with B-frames), and codecs that are not RESTARTABLE, are one span. Memory grows with
+    the spans, not with the packets.
     Raises MediaError as `media.opening.open_video`.
     """
     with open_video(path, facts.video_index) as (container, stream):
         by_decoding = timed_by_decoding(container)
         planner = Planner(max(1, round(target_s / facts.time_base)), by_decoding)
-        if by_decoding and reorders(stream):
+        if codec_name(stream) not in RESTARTABLE or (by_decoding and reorders(stream)):
             planner.distrust()
         for packet in read_packets(container, stream, lambda _: planner.distrust()):
             planner.see(packet)

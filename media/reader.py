@@ -167,7 +167,7 @@ class VideoReader:
                 pts, f"picture size changes to {width}x{height}; delivered as {facts.width}x{facts.height}"
             )
         if size == (facts.width, facts.height):
-            return image
+            return np.ascontiguousarray(image)  # swscale pads lines of odd widths
         smaller = width * height > facts.width * facts.height
         method = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
         return cv2.resize(image, (facts.width, facts.height), interpolation=method)
