@@ -55,7 +55,7 @@ class _Started:
 def run_standalone(settings: Settings, command: Sequence[str]) -> None:
     """Run until SIGTERM or SIGINT, then drain and stop all.
 
-    command: how `gleaner` is called, e.g. ("python", "-m", "gleaner"). Raises EmbeddedRedisError where no Redis can run.
+    command: how `gleaner` is called, e.g. ("python", "-m", "gleaner"). Raises EmbeddedRedisError.
     """
     frames = frame_store_dir(settings)
     env = {**os.environ, "GLEANER_FRAME_STORE_DIR": str(frames)}
