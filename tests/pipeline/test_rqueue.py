@@ -118,7 +118,7 @@ def test_kill_of_worker_and_horse_is_recovered_by_another(redis: Redis, start: S
 def test_a_worker_that_hung_leaves_the_job_to_its_successor(redis: Redis, start: Start, wait_for: Wait) -> None:
     put(redis, "rq_steps.fenced")
     first = start()
-    wait_for(lambda: len(ran(redis)) == 1, 20)
+    wait_for(lambda: redis.get("attempt") == b"1", 20)
     old_horse = horse(redis)
     for pid in (first.pid, old_horse):
         os.kill(pid, signal.SIGSTOP)
