@@ -15,7 +15,8 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
-AAC_BITS_PER_SAMPLE = 1.5  # 72 kbit/s for 48 kHz mono
+AAC_BITS_PER_SAMPLE = 1.5  # a channel: 72 kbit/s for 48 kHz
+AAC_LEAST_BIT_RATE = 32000  # a channel
 PLAIN_LAYOUTS = {1: "mono", 2: "stereo"}  # PCM often says only "1 channels", which the AAC encoder refuses
 JITTER_S = Fraction(1, 50)  # smaller differences between a frame's time and the samples before it are not gaps
 SILENCE_CHUNK_S = 1
@@ -40,7 +41,7 @@ class AudioTranscoder:
         assert isinstance(stream, AudioStream)
         stream.time_base = Fraction(1, self.rate)
         if codec == "aac":
-            stream.bit_rate = int(AAC_BITS_PER_SAMPLE * self.rate * layout.nb_channels)
+            stream.bit_rate = layout.nb_channels * max(int(AAC_BITS_PER_SAMPLE * self.rate), AAC_LEAST_BIT_RATE)
         self.stream = stream
         self.lost = 0
         self._source = source

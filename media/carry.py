@@ -16,6 +16,7 @@ from media.audio import AudioTranscoder
 # Codecs that players expect in MP4. FFmpeg would also write PCM there (ISO 23003-5), which hardly anything plays.
 MP4_AUDIO = frozenset(("aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "opus"))
 MP4_SUBTITLES = frozenset(("mov_text",))
+CHAPTER_TRACK = "bin_data"  # how FFmpeg names the text track of an MP4 that holds its chapters
 # Keys that describe the source's container and would be untrue, or are written by the muxer itself.
 CONTAINER_KEYS = frozenset(("major_brand", "minor_version", "compatible_brands", "encoder", "duration"))
 STREAM_KEYS = frozenset(("handler_name", "vendor_id", "encoder", "duration"))
@@ -54,6 +55,10 @@ def carry_streams(
         elif isinstance(stream, AttachmentStream) and container == "matroska":
             out.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
             carried.kept.append(f"{name}: copied")
+        elif stream.type == "data" and "timecode" in stream.metadata:
+            carried.kept.append(f"{name}: time code {stream.metadata['timecode']} is the video's")
+        elif stream.type == "data" and stream.name == CHAPTER_TRACK and source.chapters():
+            carried.kept.append(f"{name}: its chapters are the clip's")
         else:
             carried.dropped.append(f"{name}: {reason(stream, container)}")
     return carried
@@ -120,7 +125,7 @@ def describe(stream: Stream) -> str:
 
 def codec_of(stream: Stream) -> str:
     context = stream.codec_context
-    return context.codec.canonical_name if context is not None else ""
+    return context.codec.canonical_name if context is not None else stream.name or ""
 
 
 def reason(stream: Stream, container: str) -> str:

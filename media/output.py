@@ -50,6 +50,9 @@ def decide(facts: ClipFacts, width: int, height: int, codec: str, quality: str) 
     codec = choose_codec(facts, width, height, codec, notes)
     pix_fmt = choose_format(facts, width, height, codec, notes)
     container = "matroska" if codec == "ffv1" else "mp4"
+    if container == "matroska" and facts.sample_aspect_ratio != 1:
+        # PyAV 18 cannot set AVStream.sample_aspect_ratio, which the Matroska muxer reads.
+        notes.append(f"the pixel shape {facts.sample_aspect_ratio} is in the FFV1 stream, where not every player looks")
     return OutputSettings(
         codec=codec,
         quality=quality,

@@ -54,6 +54,7 @@ def join(
     Times are those of the segments and the source, unchanged; `out` appears whole or not at all. `on_progress` is
     called every few packets. Raises MediaError: "join-mismatch" where segments do not continue each other, "disk-full".
     """
+    segments = [segment for segment in segments if segment.stat().st_size]  # a span may have no frame that decodes
     if not segments:
         raise MediaError("join-mismatch", "There is no segment to join: the clip gave no frame.")
     with part_file(out) as part, open_input(source) as clip:
@@ -63,6 +64,8 @@ def join(
             carried = carry_streams(clip, target, settings.container, facts.video_index, keep_audio)
             carry_tags(clip, target, facts.video_index, video)
             carry_geometry(video, settings)
+            if "timecode" in video.metadata and facts.average_rate:
+                video.codec_context.framerate = facts.average_rate  # a time code counts frames
             joiner = Joiner(target, video, carried, on_progress)
             joiner.run(video_packets(segments, settings), source_packets(clip, carried.indices))
         with av.open(part, format=demuxer(settings)) as written:
@@ -150,7 +153,10 @@ def open_output(part: Path, clip: InputContainer, settings: OutputSettings) -> O
         # Starts other than zero are stored in ticks of the movie: exact for sound too, where one number can serve both.
         options |= mp4_options(scale if scale <= MAX_TIMESCALE else settings.time_base.denominator)
         options |= {"video_track_timescale": str(settings.time_base.denominator), "movflags": "+faststart"}
+        if any("timecode" in stream.metadata for stream in clip.streams.video):
+            options["write_tmcd"] = "1"
     else:
+        # Sound may start before zero (AAC priming); shifting everything would falsify the picture's times.
         options["avoid_negative_ts"] = "disabled"
     return av.open(part, "w", format=settings.container, container_options=options)
 
@@ -168,14 +174,14 @@ def video_packets(segments: Sequence[Path], settings: OutputSettings) -> Iterato
             stream = segment.streams.video[0]
             context = stream.codec_context
             found = (context.name, context.width, context.height, context.pix_fmt, bytes(context.extradata or b""))
-            if header is not None and found != header:
-                raise MediaError(
-                    "join-mismatch", f"Segment {path.name} was encoded with other settings than those before it."
-                )
-            header = found
             for packet in segment.demux(stream):
                 if packet.size == 0:
                     continue
+                if header is not None and found != header:
+                    raise MediaError(
+                        "join-mismatch", f"Segment {path.name} was encoded with other settings than those before it."
+                    )
+                header = found
                 if packet.pts is None or (last is not None and not follows(packet.pts, last, settings)):
                     raise MediaError(
                         "join-mismatch",

@@ -34,6 +34,8 @@ def mp4_options(timescale: int) -> dict[str, str]:
 class VideoWriter:
     """Encodes images to `path`, which appears, whole and synced, when the block ends; an exception leaves nothing.
 
+    Without a single frame the file is empty (MP4 has no form for that), and `media.remux.join` passes over it.
+
     pts are ticks of `settings.source_time_base` and must increase. The same images, settings and number of threads give
     the same bytes. Raises MediaError("disk-full") where space runs out.
     """
@@ -61,6 +63,7 @@ class VideoWriter:
         return self
 
     def _open(self, part: Path) -> None:
+        self._part_path = part
         settings = self.settings
         options: dict[str, str] = {"fflags": "+bitexact"}
         if settings.container == "mp4":
@@ -115,6 +118,8 @@ class VideoWriter:
         if self.frames:
             self._mux(self._stream.encode(None))
             self._release()
+        else:
+            self._part_path.touch()
         self._container.close()
 
     def __exit__(
