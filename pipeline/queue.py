@@ -50,7 +50,7 @@ def stream_name(lane: str) -> str:
 
 def consumer_name() -> str:
     """A name no other consumer has, now or after a restart."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 class FrameQueue:
