@@ -21,7 +21,7 @@ Part = Literal["in", "out"]
 PARTS: tuple[Part, ...] = ("in", "out")
 
 
-class SegmentGone(Exception):  # noqa: N818 - it says what happened
+class SegmentGone(Exception):
     """A frame was to be put into a segment that is not open: it was dropped, or never opened."""
 
     def __init__(self, key: SegmentKey) -> None:
@@ -29,7 +29,7 @@ class SegmentGone(Exception):  # noqa: N818 - it says what happened
         self.key = key
 
 
-class FrameStoreFull(Exception):  # noqa: N818
+class FrameStoreFull(Exception):
     """There is no room for another frame. The message says what to enlarge."""
 
 

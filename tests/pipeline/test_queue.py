@@ -264,6 +264,20 @@ def test_the_oldest_frame_has_an_age(queue: FrameQueue, wait_for: Wait) -> None:
     assert queue.oldest_age_s() > 0.02
 
 
+def test_only_names_of_consumers_that_hold_nothing_are_forgotten(
+    redis: Redis, queue: FrameQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.put(task(0))
+    queue.claim("holding", 1, 0)
+    queue.put(task(1))
+    queue.ack([one.entry_id for one in queue.claim("gone", 1, 0)])
+    assert queue.forget_idle_consumers() == 0
+    monkeypatch.setattr("pipeline.queue.FORGET_CONSUMER_MS", -1)
+    assert queue.forget_idle_consumers() == 1
+    assert [seen["name"] for seen in redis.xinfo_consumers(stream_name("clip"), "enhance")] == [b"holding"]
+    assert queue.pending() == 1
+
+
 def test_consumer_names_are_never_used_twice() -> None:
     assert len({consumer_name() for _ in range(50)}) == 50
 
