@@ -1,0 +1,87 @@
+"""Weights in files: tensors only, facts as metadata, every key accounted for. Knows nothing of particular networks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+FOLDER = Path(__file__).parent / "weights"  # of the weights that ship
+
+
+class WeightsError(Exception):
+    """A weights file is missing, is not the one expected, or does not fit its network."""
+
+
+def save(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> str:
+    """Write a safetensors file whole or not at all; returns its SHA-256, for the catalog."""
+    part = path.with_name(path.name + ".part")
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in state.items()}
+    save_file(tensors, part, metadata=dict(sorted(metadata.items())))
+    part.replace(path)
+    return sha256(path)
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(path: Path, *, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, on the CPU.
+
+    Raises WeightsError where the file is missing, is not safetensors or has another SHA-256 than expected.
+    """
+    check(path, expected_sha256)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as error:
+        raise WeightsError(f"{path.name} is not a whole safetensors file ({error}): fetch it again") from error
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The facts a weights file carries about itself. Raises WeightsError as `read` does."""
+    check(path, None)
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise WeightsError(f"{path.name} is not a whole safetensors file ({error}): fetch it again") from error
+
+
+def load_into(network: nn.Module, path: Path, *, expected_sha256: str | None = None) -> None:
+    """Fill a network's parameters from a file.
+
+    Raises WeightsError naming every missing key, unexpected key and differing shape; then nothing was loaded.
+    """
+    found = read(path, expected_sha256=expected_sha256)
+    wanted = network.state_dict()
+    complaints = []
+    if missing := sorted(wanted.keys() - found.keys()):
+        complaints.append(f"missing: {', '.join(missing)}")
+    if unexpected := sorted(found.keys() - wanted.keys()):
+        complaints.append(f"unexpected: {', '.join(unexpected)}")
+    complaints += [
+        f"{key} has shape {tuple(found[key].shape)}, wanted {tuple(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & found.keys())
+        if found[key].shape != wanted[key].shape
+    ]
+    if complaints:
+        raise WeightsError(f"{path.name} does not fit {type(network).__name__}: {'; '.join(complaints)}")
+    network.load_state_dict(found, strict=True)
+
+
+def check(path: Path, expected_sha256: str | None) -> None:
+    """Raises WeightsError where the file is missing or has another SHA-256 than expected."""
+    if not path.is_file():
+        raise WeightsError(f"the weights file {path.name} is missing from {path.parent.name}/: install it again")
+    if expected_sha256 is not None and (found := sha256(path)) != expected_sha256:
+        raise WeightsError(
+            f"{path.name} has SHA-256 {found}, but the catalog expects {expected_sha256}: the file was changed"
+            " or damaged; install it again"
+        )
