@@ -1,0 +1,74 @@
+"""The models that ship, as one plain table. Must not import torch: the API reads it too."""
+
+from __future__ import annotations
+
+from models.facts import ModelFacts
+
+_ESPCN_DATA = (
+    "382 openly licensed stills and 6 clips (CC BY-SA 4.0, CC BY, CC0, Unsplash, Pexels, MIT, Apache-2.0,"
+    " public domain), clean and degraded with the surveillance profile; see models/weights/README.md"
+)
+
+MODELS: dict[str, ModelFacts] = {
+    facts.name: facts
+    for facts in (
+        ModelFacts(
+            name="lanczos",
+            title="Lanczos-3 resampling: invents nothing",
+            scales=(1, 2, 3, 4),
+            tile=128,
+            halo=3,
+            learned=False,
+            domain="any picture; the evidential rendition and the fallback",
+            dtypes=("float32",),
+            licence="none needed: a published formula",
+        ),
+        ModelFacts(
+            name="espcn-x2",
+            title="ESPCN x2: small and quick, sharpens what is there",
+            scales=(2,),
+            tile=128,
+            halo=4,
+            learned=True,
+            domain="general scenes and surveillance footage, day and infrared",
+            dtypes=("bfloat16", "float32"),
+            licence="trained by this project; see models/weights/README.md for the licences of its data",
+            weights="espcn-x2.safetensors",
+            sha256="f8220d1ec245397c2335ce9f7fbc2557dfb748d4e14b6984114e68013c310a85",
+            trained_on=_ESPCN_DATA,
+            envelope="preliminary weights, measured in training only",
+        ),
+        ModelFacts(
+            name="espcn-x4",
+            title="ESPCN x4: small and quick, sharpens what is there",
+            scales=(4,),
+            tile=128,
+            halo=4,
+            learned=True,
+            domain="general scenes and surveillance footage, day and infrared",
+            dtypes=("bfloat16", "float32"),
+            licence="trained by this project; see models/weights/README.md for the licences of its data",
+            weights="espcn-x4.safetensors",
+            sha256="946f1f617252f2669b75a5efda78b26cb7590fcdbece06edf58b4df1e283d6e7",
+            trained_on=_ESPCN_DATA,
+            envelope="preliminary weights, measured in training only",
+        ),
+    )
+}
+
+
+class UnknownModel(LookupError):
+    """No model of that name ships. `name` is the one asked for, `known` those there are."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"there is no model {name!r}: use one of {', '.join(known)}")
+        self.name = name
+        self.known = known
+
+
+def facts(name: str) -> ModelFacts:
+    """Raises UnknownModel, which lists the known names."""
+    try:
+        return MODELS[name]
+    except KeyError:
+        raise UnknownModel(name, tuple(MODELS)) from None

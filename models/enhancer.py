@@ -1,0 +1,161 @@
+"""Tiles in, larger tiles out: precision, batching and recovery around a network. Knows no frames, queues or files."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.facts import ModelFacts
+
+DARK = 8 / 255  # mean of a block, over all channels, below which the picture counts as dark and may come out black
+BLACK = 1 / 255  # mean of a block below which it counts as black
+CPU_PIXELS = 4 * 128 * 128  # input pixels computed at once on a CPU: more leave its caches and take longer per tile
+BLOCKS = 8  # each tile is looked at in BLOCKS x BLOCKS blocks
+
+
+class TileError(ValueError):
+    """Tiles have a shape or dtype that the enhancer does not take."""
+
+
+class EnhanceError(Exception):
+    """The device could not enhance even one tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnhanceResult:
+    pixels: NDArray[Any]  # (N, s·h, s·w, 3), dtype of the input; undefined (black) where `failed`
+    redone: NDArray[np.bool_]  # (N,) tiles computed once more in float32, because the first result was broken
+    failed: NDArray[np.bool_]  # (N,) tiles whose float32 result was broken too: the caller resizes them by Lanczos
+    halved: int  # times the batch was halved because memory ran out
+    seconds: float  # wall time of the whole call
+
+    @property
+    def ok(self) -> bool:
+        return not bool(self.failed.any())
+
+
+class Enhancer:
+    """A network with its facts, on a device. Not for use by several threads at once."""
+
+    def __init__(
+        self, facts: ModelFacts, scale: int, network: nn.Module, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.facts = facts
+        self.scale = scale
+        self.device = device
+        self.dtype = dtype  # that the network computes in; what is redone is redone in float32
+        # Channels last is what bfloat16 kernels want, and what the CPU's convolutions were measured quicker in.
+        self._layout = torch.channels_last if facts.learned else torch.contiguous_format
+        self._most = CPU_PIXELS if device.type == "cpu" else None
+        self._network = network.to(device).eval().requires_grad_(False)
+        for parameter in self._network.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=self._layout)
+
+    def enhance(self, tiles: NDArray[Any]) -> EnhanceResult:
+        """Enlarge equal tiles, each on its own: a tile's result does not depend on what else is in the batch.
+
+        tiles: (N, h, w, 3) uint8 or uint16 RGB. A tile that is exactly grey (R = G = B) comes back exactly grey: the
+        mean of the network's three channels. Raises TileError on other input, EnhanceError if memory does not even do
+        for one tile.
+        """
+        started = time.perf_counter()
+        if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.dtype not in (np.uint8, np.uint16):
+            raise TileError(f"tiles must be (N, h, w, 3) uint8 or uint16, not {tiles.shape} {tiles.dtype}")
+        n, h, w, _ = tiles.shape
+        pixels = np.empty((n, h * self.scale, w * self.scale, 3), tiles.dtype)
+        redone, failed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        at_once = max(1, self._most // (h * w)) if self._most and h * w else max(1, n)
+        halved = 0
+        for first in range(0, n, at_once):
+            s = slice(first, first + at_once)
+            halved += self._run(tiles[s], pixels[s], redone[s], failed[s])
+        return EnhanceResult(pixels, redone, failed, halved, time.perf_counter() - started)
+
+    def _run(
+        self, tiles: NDArray[Any], pixels: NDArray[Any], redone: NDArray[np.bool_], failed: NDArray[np.bool_]
+    ) -> int:
+        """Fill the three outputs; returns how often the batch was halved."""
+        try:
+            self._fill(tiles, pixels, redone, failed)
+            return 0
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            message = str(error)
+        # Outside of the handler, whose traceback would keep the failed attempt's tensors alive.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if len(tiles) == 1:
+            raise EnhanceError(
+                f"{self.facts.name} ran out of memory on {self.device} with a single tile of {tiles.shape[1:3]} pixels"
+                f" ({message}): give it more memory or use a smaller model"
+            )
+        middle = len(tiles) // 2
+        halves = (slice(0, middle), slice(middle, len(tiles)))
+        return 1 + sum(self._run(tiles[s], pixels[s], redone[s], failed[s]) for s in halves)
+
+    @torch.inference_mode()
+    def _fill(
+        self, tiles: NDArray[Any], pixels: NDArray[Any], redone: NDArray[np.bool_], failed: NDArray[np.bool_]
+    ) -> None:
+        peak = float(np.iinfo(tiles.dtype).max)
+        x = self._upload(tiles).permute(0, 3, 1, 2).to(torch.float32).div(peak)
+        y = self._compute(x, self.dtype)
+        bad = broken(x, y)
+        if bool(bad.any()):
+            redone[:] = bad.cpu().numpy()
+            again = self._compute(x[bad], torch.float32)
+            y[bad] = again
+            still = torch.zeros_like(bad)
+            still[bad] = broken(x[bad], again)
+            failed[:] = still.cpu().numpy()
+            y[still] = 0
+        grey = ((x[:, 0] == x[:, 1]) & (x[:, 1] == x[:, 2])).flatten(1).all(1)
+        if bool(grey.any()):
+            y[grey] = y[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        y = y.clamp(0, 1).mul(peak).add(0.5).floor()  # half up
+        y = y.permute(0, 2, 3, 1).to(torch.uint8 if tiles.dtype == np.uint8 else torch.int32).contiguous()
+        pixels[:] = y.cpu().numpy()
+
+    def _compute(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """The network's output in float32, a fresh tensor."""
+        if not self.facts.learned and self.scale == 1:
+            return x.clone()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            y = self._network(x.contiguous(memory_format=self._layout))
+        out: Tensor = y.to(torch.float32)
+        return out
+
+    def _upload(self, tiles: NDArray[Any]) -> Tensor:
+        # torch's uint16 has few kernels: 16-bit samples travel as int32.
+        array = np.ascontiguousarray(tiles if tiles.dtype == np.uint8 else tiles.astype(np.int32))
+        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+
+
+def broken(x: Tensor, y: Tensor) -> Tensor:
+    """(N,) bool: tiles whose output is not finite anywhere, or black in some block where the input is not dark.
+
+    x (N, C, h, w) and y (N, C, s·h, s·w), both about [0, 1].
+    """
+    finite = torch.isfinite(y).flatten(1).all(1)
+    blocks = (min(BLOCKS, x.shape[2]), min(BLOCKS, x.shape[3]))
+    seen = F.adaptive_avg_pool2d(x.mean(1, keepdim=True), blocks)
+    given = F.adaptive_avg_pool2d(torch.nan_to_num(y).mean(1, keepdim=True), blocks)
+    black = ((seen > DARK) & (given < BLACK)).flatten(1).any(1)
+    return ~finite | black
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """torch has a type for the GPU's; the CPU's allocator and cuDNN only have words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return "can't allocate memory" in text or "not enough memory" in text or "out of memory" in text
