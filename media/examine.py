@@ -21,7 +21,7 @@ from media.colour import bit_depth, decide_tags
 from media.deinterlace import FIELD_ORDERS, FLAGGING_CODECS, NEVER, top_field_first
 from media.limits import ProbeLimits
 from media.opening import check_codec, codec_name, container_name
-from media.packets import read_packets, timed_by_decoding
+from media.packets import packet_time, read_packets, timed_by_decoding
 from media.types import ClipFacts, MediaError, StreamFacts
 
 PICTURES = 25  # decoded, to see interlacing, rotation and formats that headers do not tell
@@ -95,7 +95,9 @@ def examine(container: av.container.InputContainer, limits: ProbeLimits) -> Clip
     interlaced, note = interlacing(stream, codec, looked)
     warnings += note
     frames = counted.packets if counted.whole else stream.frames or None
-    if (missing := stream.frames - present(counted, timed_by_decoding(container))) > 0 and counted.whole:
+    missing = stream.frames - present(counted, timed_by_decoding(container)) if counted.whole else 0
+    if missing > 0:
+        frames = stream.frames  # the promise, so that the reader can say what is missing
         warnings.append(f"the container promises {stream.frames} frames, {missing} of them are not in the file")
     return ClipFacts(
         container=container_name(container),
@@ -205,12 +207,14 @@ def count(container: av.container.InputContainer, stream: VideoStream, deadline:
     """Reads all packets of the stream, none of which is decoded, until the deadline (monotonic clock)."""
     counted = Counted()
     unread: list[str] = []
+    by_decoding = timed_by_decoding(container)
     try:
         container.seek(0)
         stream.codec_context.flush_buffers()
         for packet in read_packets(container, stream, unread.append):
             counted.packets += 1
-            when = packet.pts if packet.pts is not None else packet.dts
+            when = packet_time(packet, by_decoding)
+            when = packet.dts if when is None else when
             if when is not None:
                 end = when + (packet.duration or 0)
                 counted.first = when if counted.first is None else min(counted.first, when)

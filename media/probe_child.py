@@ -48,9 +48,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     except MediaError as error:
         return {"error": {"code": error.code, "message": str(error)}}
     except MemoryError:
-        mib = limits.memory_bytes // 2**20
-        message = f"Reading the clip takes more than {mib} MiB of memory; convert it to a plain MP4 first."
-        return {"error": {"code": "probe-failed", "message": message}}
+        raise
     except av.error.FFmpegError as error:
         message = f"The clip cannot be read ({error.strerror}); export or copy it again."
         return {"error": {"code": "unreadable", "message": message}}
@@ -58,8 +56,14 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     request = json.load(sys.stdin)
-    restrict(request["limits"]["memory_bytes"], request["limits"]["timeout_s"])
-    json.dump(answer(request), sys.stdout)
+    memory_bytes = request["limits"]["memory_bytes"]
+    restrict(memory_bytes, request["limits"]["timeout_s"])
+    try:
+        reply = answer(request)
+    except (MemoryError, ImportError):  # a library that cannot be mapped is an ImportError
+        message = f"Reading the clip takes more than {memory_bytes // 2**20} MiB of memory; convert it to a plain MP4."
+        reply = {"error": {"code": "probe-failed", "message": message}}
+    json.dump(reply, sys.stdout)
 
 
 if __name__ == "__main__":

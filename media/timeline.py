@@ -21,9 +21,10 @@ class Placed(Generic[Item]):
 class Timeline(Generic[Item]):
     """Frames in presentation order with the timestamps they came with → strictly rising timestamps.
 
-    A sound timestamp is never touched. One that is missing, not after its predecessor, or beyond a successor that is
-    itself sound, is replaced by its predecessor's plus one frame, kept before that successor. A jump back by more than
-    `jump` ticks that lasts (the camera's clock was set) moves everything after it, so that no frame overtakes another.
+    A sound timestamp is never touched. One that is missing, not after its predecessor, or more than `jump` ticks beyond
+    a sound successor is replaced by its predecessor's plus one frame, or less where the successor leaves no room. A
+    jump back by more than `jump` ticks that lasts (the camera's clock was set) moves everything after it, so that no
+    frame overtakes another.
     Looks one frame ahead, so a frame comes out when the next went in.
     """
 
@@ -49,7 +50,7 @@ class Timeline(Generic[Item]):
         if self._last is None:
             if pts is None:
                 pts, repair = (self._start if after is None else after - self._step), "frame has no timestamp"
-            elif after is not None and after <= pts:
+            elif after is not None and after < pts:
                 pts, repair = after - self._step, "timestamp is not before the next frame's"
         elif pts is None:
             pts, repair = self._between(after), "frame has no timestamp"
@@ -61,18 +62,16 @@ class Timeline(Generic[Item]):
                 pts, repair = self._last + self._step, "timestamps jump back (the clock was set?); later ones are moved"
             else:
                 pts = self._between(after)
-        elif after is not None and self._last < after <= pts:
+        elif after is not None and self._last < after < pts - self._jump:
             pts, repair = self._between(after), "timestamp is not before the next frame's"
         self._last = pts
         return Placed(pts, item, repair)
 
     def _between(self, after: int | None) -> int:
-        """One frame after the last, but before `after` where that leaves room."""
+        """One frame after the last, but before `after`; one tick after the last where there is no room, to catch up."""
         assert self._last is not None
         pts = self._last + self._step
-        if after is not None and self._last + 1 < after <= pts:
-            pts = after - 1
-        return pts
+        return pts if after is None else max(self._last + 1, min(pts, after - 1))
 
 
 class DecodeClock:

@@ -86,7 +86,7 @@ def write_clip(
             stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
         if rotation:
             stream.set_display_rotation(rotation)
-        sound: Any = container.add_stream("aac", rate=16000) if audio else None
+        sound: Any = container.add_stream("aac", rate=16000, layout="mono") if audio else None
         for i in range(frames):
             image = picture(i, width, height, grey=grey)
             if fields:
@@ -123,7 +123,7 @@ def mux_silence(container: Any, stream: Any, seconds: float) -> None:
 def write_sound(path: Path) -> Path:
     """A clip without video."""
     with av.open(str(path), "w", format=FORMATS[path.suffix]) as container:
-        mux_silence(container, container.add_stream("aac", rate=16000), seconds=0.5)
+        mux_silence(container, container.add_stream("aac", rate=16000, layout="mono"), seconds=0.5)
     return path
 
 
