@@ -86,7 +86,7 @@ class Decoding:
         self._path, self._facts, self._window, self._threads = path, facts, window, threads
         self._hidden = False
         self._by_decoding = False
-        self._clock = DecodeClock()
+        self._clock = DecodeClock(0)
         self._decode_times: dict[int, int] = {}  # pts -> dts of packets sent, where packets are timed by decoding
         self._waiting: list[int] = []  # pts of packets sent whose frames have not come; a heap
         self._missing: dict[int, DamageEvent] = {}
@@ -102,6 +102,7 @@ class Decoding:
         with open_video(self._path, facts.video_index) as (container, stream):
             self._prepare(stream)
             self._by_decoding = timed_by_decoding(container)
+            self._clock = DecodeClock(stream.codec_context.reorder_depth)
             if place is not None and place.seek > (facts.start_pts or 0):  # else the file's beginning is the place
                 self._seek(container, stream, place.seek)
             packets = read_packets(container, stream, self._on_read_error)

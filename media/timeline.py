@@ -8,8 +8,6 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-REORDER_LIMIT = 32  # packets; no codec holds back more pictures than 16 frames (32 fields)
-
 
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[Item]):
@@ -78,9 +76,12 @@ class DecodeClock:
     """Presentation times for containers that time packets in decoding order (AVI).
 
     The frame shown n-th gets the n-th smallest packet time, which is right because both orders hold the same times.
+    Times of packets whose frames never came are given up as soon as reordering cannot explain their absence.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int) -> None:
+        """depth: frames the decoder holds back at most, 0 where decoding order is presentation order."""
+        self._depth = depth
         self._times: list[int] = []
 
     def sent(self, time: int) -> None:
@@ -95,6 +96,6 @@ class DecodeClock:
 
     def next(self, own: int | None) -> int | None:
         """The time of the next frame shown, whose own packet had the time `own`."""
-        while self._times and own is not None and self._times[0] < own - REORDER_LIMIT:
+        while self._times and own is not None and self._times[0] < own - self._depth:
             heapq.heappop(self._times)  # its frame never came
         return heapq.heappop(self._times) if self._times else own

@@ -54,25 +54,25 @@ def test_any_timestamps_become_strictly_rising() -> None:
 
 
 def test_frames_shown_take_packet_times_in_rising_order() -> None:
-    clock = DecodeClock()
+    clock = DecodeClock(depth=1)
     shown = []
-    for time, own in ((0, None), (1, 0), (2, None), (3, 2), (4, 3)):  # I0 P1 ... as AVI stores them
+    for time, own in ((0, None), (1, 0), (2, 2), (3, 1)):  # coded I P B P, shown I B P P
         clock.sent(time)
         if own is not None:
             shown.append(clock.next(own))
-    assert shown == [0, 1, 2]
+    assert [*shown, clock.next(3)] == [0, 1, 2, 3]
 
 
 def test_a_lost_packets_time_goes_to_no_frame() -> None:
-    clock = DecodeClock()
+    clock = DecodeClock(depth=2)
     for time in (0, 1, 2):
         clock.sent(time)
     clock.lost(1)
     assert [clock.next(0), clock.next(2)] == [0, 2]
 
 
-def test_a_packet_whose_frame_never_came_is_forgotten() -> None:
-    clock = DecodeClock()
-    for time in (0, 1, 100):
+def test_times_of_packets_that_gave_no_frame_do_not_delay_the_others() -> None:
+    clock = DecodeClock(depth=0)
+    for time in (0, 1, 2, 3):
         clock.sent(time)
-    assert clock.next(100) == 100
+    assert [clock.next(0), clock.next(2), clock.next(3)] == [0, 2, 3]
