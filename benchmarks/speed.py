@@ -42,7 +42,7 @@ def main() -> None:
         print("|---|---|---|---|---|")
         for name in arguments.models:
             for scale in [s for s in MODELS[name].scales if s in (2, 4)]:
-                enhancer = load(name, scale, settings.device, threads=settings.threads)
+                enhancer = load(name, scale, settings.device, threads=settings.threads or None)
                 before = _network_fps(enhancer, clip, settings)
                 end_to_end = _end_to_end_fps(name, scale, clip, settings, Path(folder) / f"{name}-{scale}.mp4")
                 network = 2 / (1 / before + 1 / _network_fps(enhancer, clip, settings))

@@ -1,8 +1,10 @@
 """What a clip's sample values mean as colour, and decoded frames as RGB. Knows nothing of files, streams or encoders.
 
-Conversion runs through swscale with accurate rounding and bicubic chroma in both directions. Measured on FFmpeg 8.1:
-luma and limited-range chroma are within one half of a level of the formula, full-range chroma within one level, and the
-bytes do not depend on the number of threads. Grey frames avoid swscale: their luma is scaled by the formula, exactly.
+Conversion runs through swscale with accurate rounding. Chroma is enlarged by repetition and made smaller by averaging,
+so that one undoes the other exactly: colours that were not touched come back as they were. (Bicubic chroma is nearer to
+a clean original, 44.2 against 42.6 dB on a Kodak photo, but each round trip then blurs it.) Measured on FFmpeg 8.1: luma
+and limited-range chroma are within one half of a level of the formula, full-range chroma within one level, and the bytes
+do not depend on the number of threads. Grey frames avoid swscale: their luma is scaled by the formula, exactly.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -19,13 +20,13 @@ from media.types import ColourTags, Image, is_grey
 
 Samples = NDArray[Any]  # uint8 or uint16
 
-FLAGS = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
+EXACT = (
+    Interpolation.ACCURATE_RND
     | Interpolation.FULL_CHR_H_INT
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.BITEXACT  # the same bytes on every processor
 )
+FLAGS = Interpolation.POINT | EXACT
 SWS_COLORSPACES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # AVColorSpace -> what swscale calls it
 LIMITED, FULL = 1, 2  # AVColorRange
 UNSPECIFIED = 2  # of a matrix, primaries or a transfer characteristic
@@ -73,6 +74,22 @@ def plane_samples(plane: av.video.plane.VideoPlane, deep: bool) -> Samples:
     return samples.reshape(plane.height, -1)[:, : plane.width]
 
 
+def unsited(frame: av.VideoFrame) -> av.VideoFrame:
+    """A copy of a planar frame that does not say where chroma samples lie.
+
+    Decoders of H.264 say "left", swscale then shifts chroma by half a pixel on the way to RGB but not on the way back
+    (PyAV cannot tell it to), and colours would creep sideways.
+    """
+    copy = av.VideoFrame(frame.width, frame.height, frame.format.name)
+    for plane, source in zip(copy.planes, frame.planes, strict=True):
+        width = min(plane.line_size, source.line_size)  # they may be padded differently; the samples fit both
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows[:, :width] = np.frombuffer(memoryview(source), np.uint8).reshape(source.height, source.line_size)[
+            :, :width
+        ]
+    return copy
+
+
 class ToRgb:
     """Converts decoded frames of one stream to RGB by its tags, whatever the frames themselves claim. Not thread-safe.
 
@@ -102,7 +119,7 @@ class ToRgb:
 
     def _convert(self, frame: av.VideoFrame, rgb: bool) -> Image:
         image: Image = self._reformatter.reformat(
-            frame,
+            frame if rgb else unsited(frame),
             format="rgb24" if bit_depth(frame.format) <= 8 else "rgb48le",
             src_colorspace=None if rgb else SWS_COLORSPACES[self.tags.matrix],
             src_color_range=None if rgb else (FULL if self.tags.full_range else LIMITED),
@@ -154,6 +171,8 @@ class ToRgb:
         luma = plane_samples(frame.planes[0], depth > 8)
         if depth > 8:
             luma = np.minimum(luma, (1 << depth) - 1)
+        import cv2  # here, because the API imports this file for its decisions and has no OpenCV
+
         return cv2.cvtColor(table[luma], cv2.COLOR_GRAY2RGB)
 
 

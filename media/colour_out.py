@@ -5,10 +5,10 @@ from __future__ import annotations
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from media.colour import FLAGS, FULL, LIMITED, SWS_COLORSPACES, Samples, bit_depth, plane_samples, thread_count
+from media.colour import EXACT, FULL, LIMITED, SWS_COLORSPACES, Samples, bit_depth, plane_samples, thread_count
 from media.types import ColourTags, Image
 
 LUMA_WEIGHTS = {  # AVColorSpace -> (red, blue) of ITU-R BT.709, BT.601, BT.2020, FCC, SMPTE 240M
@@ -20,6 +20,8 @@ LUMA_WEIGHTS = {  # AVColorSpace -> (red, blue) of ITU-R BT.709, BT.601, BT.2020
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
+
+CHROMA_DOWN = Interpolation.AREA | EXACT
 
 
 class FromRgb:
@@ -49,7 +51,7 @@ class FromRgb:
             format=self.pix_fmt,
             dst_colorspace=None if self._format.is_rgb else SWS_COLORSPACES[self.tags.matrix],
             dst_color_range=None if self._format.is_rgb else self._range,
-            interpolation=FLAGS,
+            interpolation=CHROMA_DOWN,
             threads=thread_count(source.width, source.height),
         )
 

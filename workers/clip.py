@@ -16,7 +16,7 @@ from media.facts_json import from_json
 from media.plan import plan_segments
 from media.types import MediaError
 from pipeline.job import Job, JobState, Problem, TransitionError
-from pipeline.jobs import StaleAttempt, UnknownJob
+from pipeline.jobs import UnknownJob
 from pipeline.rqjobs import HandBack, stop_flag
 from workers.finishing import finish_clip
 from workers.preview import make_preview
@@ -63,7 +63,10 @@ def _plan(room: Room, job: Job) -> None:
 
 
 def _run(job_id: str, stage: str, state: JobState, step: Callable[[Room, Job], None]) -> None:
-    """Run a step of a job. What cannot succeed however often it is tried fails the job; the rest is RQ's to retry."""
+    """Run a step of a job. What cannot succeed however often it is tried fails the job; the rest is RQ's to retry.
+
+    StaleAttempt too is passed on: RQ then leaves the step to the attempt that has it.
+    """
     with open_room() as room:
         try:
             started = {} if room.jobs.get(job_id).started_at else {"started_at": time.time()}
@@ -72,8 +75,8 @@ def _run(job_id: str, stage: str, state: JobState, step: Callable[[Room, Job], N
             if stop_flag()() and not room.is_over(job_id):
                 raise HandBack from None  # this worker is leaving; another one takes the step up
             log.info("step dropped", job=job_id, stage=stage, reason="the job is over")
-        except (StaleAttempt, TransitionError, UnknownJob):
-            log.info("step dropped", job=job_id, stage=stage, reason="the job is over or another attempt has it")
+        except (TransitionError, UnknownJob):
+            log.info("step dropped", job=job_id, stage=stage, reason="the job is over")
         except MediaError as error:
             _fail(room, job_id, stage, Problem(code=error.code, detail=str(error)))
         except OSError as error:

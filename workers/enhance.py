@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import structlog
-from models.catalog import UnknownModel
 from numpy.typing import NDArray
 from pipeline.metrics import Metrics
 
@@ -159,7 +158,7 @@ class EnhanceWorker:
         tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
         try:
             result = self._models.get(model, scale).enhance(tiles)
-        except (UnknownModel, ValueError, RuntimeError) as error:
+        except Exception as error:  # whatever a model does, its frames are labelled and the worker goes on
             log.error("batch failed", stage="enhance", model=model, tiles=len(tiles), error=str(error))
             if len(batch.slices) == 1:
                 work[batch.slices[0].item].problem = f"model {model} failed: {type(error).__name__}"

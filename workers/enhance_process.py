@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 import structlog
-from models.devices import choose_device
+from models.devices import resolve
 from pipeline.heartbeat import Heartbeat
 from pipeline.metrics import Metrics
 
@@ -46,7 +46,7 @@ def run_enhance_worker(settings: Settings) -> None:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        facts = {"device": str(choose_device(settings.device)), "model": settings.default_model}
+        facts = {"device": str(resolve(settings.device)), "model": settings.default_model}
         with Heartbeat(redis, "enhance", name, facts).running():
             log.info("worker ready", stage="enhance", worker=name, **facts)
             worker.run()

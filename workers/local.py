@@ -59,7 +59,7 @@ def enhance_local(
 ) -> dict[str, Any]:
     """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
     model = model_facts(plan.options.model)
-    enhancer = load(model.name, plan.scale, settings.device, threads=settings.threads)
+    enhancer = load(model.name, plan.scale, settings.device, threads=settings.threads or None)
     with tempfile.TemporaryDirectory(prefix=".gleaner-", dir=out.parent) as scratch:
         stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"
         began = time.monotonic()

@@ -64,9 +64,11 @@ def times_of(path: Path) -> list[Fraction]:
 
 
 def audio_of(path: Path) -> list[bytes]:
+    """The sound's packets. MPEG-TS wraps each AAC packet in an ADTS header, which other containers keep once."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
-        return [bytes(packet) for packet in container.demux(stream) if packet.dts is not None]
+        packets = [bytes(packet) for packet in container.demux(stream) if packet.dts is not None]
+    return [packet[7:] for packet in packets] if path.suffix == ".ts" else packets
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -102,13 +104,13 @@ def test_lossless_at_scale_1_gives_the_decoded_pixels_back(tmp_path: Path) -> No
     summary = enhance(source, tmp_path / "out.mkv", scale=1, codec="ffv1")
     assert summary["output"]["codec"] == "ffv1"
     for one, other in zip(_images(source), _images(tmp_path / "out.mkv"), strict=True):
-        assert np.abs(one.astype(int) - other.astype(int)).mean() < 1.0
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 2  # YUV's own rounding, there and back
 
 
 @pytest.mark.parametrize(("matrix", "full_range"), [(1, False), (5, True)])
 @pytest.mark.parametrize("scale", [1, 2])
 def test_colour_bars_keep_their_colours(matrix: int, full_range: bool, scale: int, tmp_path: Path) -> None:
-    bars = _bars(160, 96)
+    bars = _bars(320, 192)
     source = _write_tagged(tmp_path / "in.mp4", bars, matrix, full_range)
     enhance(source, tmp_path / "out.mp4", scale=scale, quality="high")
     after = probe(tmp_path / "out.mp4", LIMITS)
@@ -159,16 +161,17 @@ def _write_tagged(path: Path, image: np.ndarray, matrix: int, full_range: bool) 
     y = luma * 255 if full_range else 16 + 219 * luma
     span = 255 if full_range else 224
     planes = [y, 128 + span * cb, 128 + span * cr]
-    coded = np.stack([np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in planes])
+    planes[1:] = [plane[::2, ::2] for plane in planes[1:]]  # 4:2:0; the bars' edges lie between chroma samples
+    coded = [np.clip(np.rint(plane), 0, 255).astype(np.uint8) for plane in planes]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "1", "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = image.shape[1], image.shape[0], "yuv444p"
+        stream.width, stream.height, stream.pix_fmt = image.shape[1], image.shape[0], "yuv420p"
         stream.codec_context.color_range = 2 if full_range else 1
         stream.codec_context.colorspace = matrix
         stream.codec_context.color_primaries = matrix
         stream.codec_context.color_trc = matrix
         for _ in range(3):
-            frame = av.VideoFrame(image.shape[1], image.shape[0], "yuv444p")
+            frame = av.VideoFrame(image.shape[1], image.shape[0], "yuv420p")
             for plane, values in zip(frame.planes, coded, strict=True):
                 buffer = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
                 buffer[:, : plane.width] = values
