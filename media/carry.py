@@ -37,15 +37,25 @@ class Carried:
 
 
 def carry_streams(
-    source: InputContainer, out: OutputContainer, container: str, video_index: int, keep_audio: bool
+    source: InputContainer,
+    out: OutputContainer,
+    container: str,
+    video_index: int,
+    keep_audio: bool,
+    refused: str | None,
 ) -> Carried:
-    """Add a stream to `out` for each stream of the source that `container` ("mp4" or "matroska") takes."""
+    """Add a stream to `out` for each stream of the source that `container` ("mp4" or "matroska") takes.
+
+    refused: why nothing but the picture can go along, where that has turned out.
+    """
     carried = Carried()
     for stream in source.streams:
         if stream.index == video_index:
             continue
         name = describe(stream)
-        if isinstance(stream, AudioStream):
+        if refused is not None:
+            carried.dropped.append(f"{name}: {refused}")
+        elif isinstance(stream, AudioStream):
             if keep_audio:
                 carry_audio(stream, out, container, carried, name)
             else:

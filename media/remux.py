@@ -30,6 +30,7 @@ from media.writer import mp4_options
 
 MAX_TIMESCALE = (1 << 31) - 1
 PACKETS_PER_PROGRESS = 50
+REFUSALS = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,38 @@ def join(
     segments = [segment for segment in segments if segment.stat().st_size]  # a span may have no frame that decodes
     if not segments:
         raise MediaError("join-mismatch", "There is no segment to join: the clip gave no frame.")
+    try:
+        return attempt(segments, source, facts, settings, out, keep_audio, on_progress, refused=None)
+    except REFUSALS as error:
+        # Better the picture alone than nothing, after hours of work: damaged sound must not cost the clip.
+        refused = f"its packets are damaged, the container refuses them ({error.strerror})"
+    try:
+        return attempt(segments, source, facts, settings, out, keep_audio, on_progress, refused)
+    except REFUSALS as error:
+        raise MediaError("join-mismatch", f"The segments cannot be joined ({error.strerror}).") from error
+
+
+def attempt(
+    segments: Sequence[Path],
+    source: Path,
+    facts: ClipFacts,
+    settings: OutputSettings,
+    out: Path,
+    keep_audio: bool,
+    on_progress: Callable[[], None] | None,
+    refused: str | None,
+) -> JoinReport:
     with part_file(out) as part, open_input(source) as clip:
         with open_segment(segments[0], settings) as first, open_output(part, clip, settings) as target:
             video = target.add_stream_from_template(first.streams.video[0], opaque=True)
             video.time_base = settings.time_base
-            carried = carry_streams(clip, target, settings.container, facts.video_index, keep_audio)
+            carried = carry_streams(clip, target, settings.container, facts.video_index, keep_audio, refused)
             carry_tags(clip, target, facts.video_index, video)
             carry_geometry(video, settings)
             if "timecode" in video.metadata and facts.average_rate:
                 video.codec_context.framerate = facts.average_rate  # a time code counts frames
             joiner = Joiner(target, video, carried, on_progress)
-            joiner.run(video_packets(segments, settings), source_packets(clip, carried.indices))
+            joiner.run(video_packets(segments, settings), source_packets(clip, carried))
         with av.open(part, format=demuxer(settings)) as written:
             dropped = [*carried.dropped, *lost_tags(clip, written)]
         for index, transcoder in carried.transcoders.items():
@@ -197,20 +219,22 @@ def follows(pts: int, last: int, settings: OutputSettings) -> bool:
     return pts > last or (pts == last and settings.container == "matroska")
 
 
-def source_packets(clip: InputContainer, indices: set[int]) -> Iterator[Packet[Any]]:
-    """Packets of the streams that go along, in the file's order."""
-    wanted = [stream for stream in clip.streams if stream.index in indices]
+def source_packets(clip: InputContainer, carried: Carried) -> Iterator[Packet[Any]]:
+    """Packets of the streams that go along, in the file's order. Damage that ends reading is noted as dropped."""
+    wanted = [stream for stream in clip.streams if stream.index in carried.indices]
     for stream in clip.streams:
-        if stream.index not in indices:
+        if stream not in wanted:
             stream.discard = Discard.all
     if not wanted:
         return
+    last = Fraction(0)
     try:
         for packet in clip.demux(wanted):
             if packet.size and (packet.dts is not None or packet.pts is not None):
+                last = seconds(packet)
                 yield packet
     except av.error.InvalidDataError:
-        return  # the source ends in damage: the reader reports it, for picture and sound alike
+        carried.dropped.append(f"everything but the picture after {float(last):.3f} s: the source is damaged there")
 
 
 def seconds(packet: Packet[Any]) -> Fraction:

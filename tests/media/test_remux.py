@@ -221,6 +221,16 @@ def test_a_time_code_track_is_carried(tmp_path: Path) -> None:
     assert any("10:11:12:05" in entry for entry in report.kept)
 
 
+def test_sound_that_the_container_refuses_does_not_cost_the_picture(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source.mkv", "matroska", "libopus")
+    content = source.read_bytes()
+    header = content.rindex(b"\x63\xa2", 0, content.index(b"OpusHead"))  # CodecPrivate, without which MP4 takes no Opus
+    source.write_bytes(content[:header] + b"\x63\xa9" + content[header + 2 :])
+    out, report = enhance(source)
+    assert report.frames == len(decoded(out)) == len(TIMES)
+    assert any("opus" in entry and "refuses" in entry for entry in report.dropped)
+
+
 def test_a_second_video_stream_is_named_as_dropped(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     with av.open(source, "w") as out:
