@@ -94,9 +94,9 @@ async def _redis(request: Request, error: Exception) -> Response:
     return answer(request, redis_away())
 
 
-def disk_full(*, close: bool = False) -> ProblemError:
+def disk_full() -> ProblemError:
     detail = "the data disk has no room for this clip; delete old clips, or try again later"
-    return ProblemError("disk-full", detail, close=close)
+    return ProblemError("disk-full", detail)
 
 
 def redis_away() -> ProblemError:

@@ -15,11 +15,12 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import redis.asyncio
 import redis.exceptions
+from anyio import CancelScope, move_on_after
 
 from service.backend import answer_time
 from service.problems import ProblemError
@@ -39,6 +40,8 @@ class Claim:
     _token: bytes
     replay: dict[str, str] | None = None
     _done: bool = False
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _renewing: asyncio.Task[None] | None = None
 
     def replayed_job(self, payload: str) -> str | None:
         """Id of the job that this request made before. Raises ProblemError where it was another request."""
@@ -53,18 +56,34 @@ class Claim:
 
     async def complete(self, payload: str, job_id: str) -> None:
         """From now on the same request gets this job."""
+        await self.stop()  # first, or a renewal still under way would cut the new life short
         async with answer_time():
             await self._redis.set(self._name, json.dumps({"payload": payload, "job": job_id}), ex=KEPT_S)
         self._done = True
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_S)
-            with contextlib.suppress(redis.exceptions.RedisError):
-                await self._redis.expire(self._name, IN_FLIGHT_S)
+    def hold(self) -> None:
+        """Holds the key on until stop()."""
+        self._renewing = asyncio.create_task(self._renew())
 
-    async def _release(self) -> None:
+    async def stop(self) -> None:
+        self._over.set()
+        if self._renewing is not None:
+            await self._renewing
+
+    async def _renew(self) -> None:
+        while not self._over.is_set():
+            with move_on_after(RENEW_S):
+                await self._over.wait()
+                return
+            with contextlib.suppress(redis.exceptions.RedisError):
+                async with answer_time():
+                    await self._redis.expire(self._name, IN_FLIGHT_S)
+
+    async def release(self) -> None:
         """Lets a failed request be tried again at once. Where Redis is away, the key's end of life does it."""
+        await self.stop()
+        if self._done:
+            return
         with contextlib.suppress(redis.exceptions.RedisError):
             async with answer_time():
                 if await self._redis.get(self._name) == self._token:
@@ -83,13 +102,12 @@ async def claimed(client: redis.asyncio.Redis, key: str | None) -> AsyncIterator
     if claim.replay is not None:
         yield claim
         return
-    renewing = asyncio.create_task(claim._renew())
+    claim.hold()
     try:
         yield claim
     finally:
-        renewing.cancel()
-        if not claim._done:
-            await asyncio.shield(claim._release())
+        with CancelScope(shield=True):
+            await claim.release()
 
 
 async def _claim(client: Any, name: str) -> Claim:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 
 import structlog
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from starlette.requests import Request
 
 from media.facts_json import to_json
@@ -41,14 +40,14 @@ class Received:
 async def receive(request: Request, query: SubmitQuery, backend: Backend, upload: Upload) -> Received:
     """Reads the body into `upload`. Raises ProblemError, ClientDisconnect."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ProblemError("unsupported-media-type", "send the clip without Content-Encoding", close=True)
+        raise ProblemError("unsupported-media-type", "send the clip without Content-Encoding")
     kind = request.headers.get("content-type", "application/octet-stream").split(";")[0].strip().lower()
     given = query.model_dump(exclude_unset=True, exclude={"name", "dry_run"})
     if kind == FORM_TYPE:
         return await _receive_form(request, given, backend, upload)
     if not (kind.startswith("video/") or kind == "application/octet-stream"):
         detail = f"a clip is sent as {FORM_TYPE}, or as a raw body of {' or '.join(RAW_TYPES)}"
-        raise ProblemError("unsupported-media-type", detail, close=True)
+        raise ProblemError("unsupported-media-type", detail)
     settings = backend.settings
     check_length(request, settings.upload_limit_bytes, backend.files, settings.disk_reserve_bytes)
     options = opts.early(given, settings)
@@ -78,7 +77,7 @@ def _joined(query: Fields, form: Fields) -> Fields:
     twice = sorted(query.keys() & form.keys())
     if twice:
         errors = [{"field": field, "detail": "given in the query string and in the form"} for field in twice]
-        raise ProblemError("invalid-request", f"given twice: {', '.join(twice)}", errors=errors, close=True)
+        raise ProblemError("invalid-request", f"given twice: {', '.join(twice)}", errors=errors)
     return {**query, **form}
 
 
@@ -108,9 +107,10 @@ async def keep(backend: Backend, upload: Upload, job: Job) -> None:
     """Moves the clip to its job and records the job; on failure neither is there."""
     try:
         await to_thread.run_sync(_move, backend, upload, job)
-        await backend.ask(backend.jobs.create, job)
+        await backend.ask(_record, backend, job)
     except BaseException:
-        await asyncio.shield(to_thread.run_sync(backend.files.remove, job.id))
+        with CancelScope(shield=True):
+            await to_thread.run_sync(backend.files.remove, job.id)
         raise
     log.info("job created", job=job.id, kind=job.kind.value, bytes=job.source_bytes)
 
@@ -118,3 +118,10 @@ async def keep(backend: Backend, upload: Upload, job: Job) -> None:
 def _move(backend: Backend, upload: Upload, job: Job) -> None:
     backend.files.create(job.id)
     upload.keep(backend.files.source(job.id))
+
+
+def _record(backend: Backend, job: Job) -> None:
+    backend.jobs.create(job)
+    backend.metrics.inc("gleaner_jobs_total", state=job.state.value)
+    backend.metrics.inc("gleaner_upload_bytes_total", job.source_bytes)
+    backend.metrics.flush()

@@ -40,6 +40,8 @@ def cancel(backend: Backend, job: Job) -> bool:
         return False
     except UnknownJob:
         return True
+    backend.metrics.inc("gleaner_jobs_total", state=JobState.CANCELLED.value)
+    backend.metrics.flush()
     backend.clips.cancel(job.id)
     backend.files.remove(job.id)
     return True

@@ -6,12 +6,14 @@ import secrets
 import time
 
 import structlog
+from anyio import move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.problems import ProblemError, response
 
 BODY_LIMIT_BYTES = 64 * 1024  # routes that take no upload
+LINGER_S, LINGER_BYTES = 2.0, 32 * 1024 * 1024  # how much of an unwanted body is still taken in after the answer
 UPLOAD_ROUTE = ("POST", "/v1/clips")  # counts its body itself, see uploads.py
 
 _SECURITY = {
@@ -39,44 +41,85 @@ class Guard:
             await self.app(scope, receive, send)
             return
         trace_id = scope["gleaner.trace_id"] = secrets.token_hex(16)
-        began, status = time.monotonic(), 0
-
-        async def send_guarded(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in _SECURITY.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
-                headers["Trace-Id"] = trace_id
-            await send(message)
-
+        exchange = _Exchange(scope, receive, send, trace_id)
+        began = time.monotonic()
         try:
             problem = _refusal(scope)
-            if problem is None:
-                await self.app(scope, _counted(scope, receive), send_guarded)
-            else:
-                refuse = response(problem, instance=scope["path"], trace_id=trace_id)
-                await refuse(scope, receive, send_guarded)
+            if problem is not None:
+                raise problem
+            await self.app(scope, exchange.receive, exchange.send)
+        except ProblemError as error:
+            await response(error, instance=scope["path"], trace_id=trace_id)(scope, receive, exchange.send)
         except Exception as error:
             log.error("request failed", path=scope["path"], trace_id=trace_id, exc_info=error)
-            if status:  # the answer has begun: cut it off, so that the client cannot take it for whole
+            if exchange.status:  # the answer has begun: cut it off, so that the client cannot take it for whole
                 raise
             detail = f"the service failed in an unexpected way; its log has more under trace id {trace_id}"
             failure = response(ProblemError("internal-error", detail), instance=scope["path"], trace_id=trace_id)
-            await failure(scope, receive, send_guarded)
+            await failure(scope, receive, exchange.send)
         finally:
             if scope["path"] not in _QUIET:
-                took_ms = round((time.monotonic() - began) * 1000, 1)
                 log.info(
                     "request",
                     method=scope["method"],
                     path=scope["path"],
-                    status=status,
-                    took_ms=took_ms,
+                    status=exchange.status,
+                    took_ms=round((time.monotonic() - began) * 1000, 1),
                     trace_id=trace_id,
                 )
+
+
+class _Exchange:
+    """One request and its answer, watched: how much of the body came, what was answered."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, trace_id: str) -> None:
+        headers = Headers(scope=scope)
+        self.status = 0
+        self._receive, self._send, self._trace_id = receive, send, trace_id
+        self._limit = None if _takes_upload(scope) else BODY_LIMIT_BYTES
+        self._unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+        self._total = 0
+
+    async def receive(self) -> Message:
+        """The next piece of the body. Raises ProblemError when it passes the limit."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._total += len(message.get("body", b""))
+            self._unread = message.get("more_body", False)
+            if self._limit is not None and self._total > self._limit:
+                raise _too_large()
+        elif message["type"] == "http.disconnect":
+            self._unread = False
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _SECURITY.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+            headers["Trace-Id"] = self._trace_id
+            if self._unread:
+                headers["Connection"] = "close"
+        elif self._unread and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        """Takes in what is still coming of an unwanted body before the connection is closed.
+
+        Closed at once, the kernel would answer it with a reset, which can overtake the answer on its way to the client.
+        """
+        taken = 0
+        with move_on_after(LINGER_S):
+            while self._unread and taken < LINGER_BYTES:
+                message = await self._receive()
+                taken += len(message.get("body", b""))
+                self._unread = message["type"] == "http.request" and message.get("more_body", False)
+        self._unread = False
 
 
 def _refusal(scope: Scope) -> ProblemError | None:
@@ -84,33 +127,15 @@ def _refusal(scope: Scope) -> ProblemError | None:
     headers = Headers(scope=scope)
     # A page of another site can make a browser send a form here without asking (no CORS preflight for multipart).
     if scope["method"] not in _SAFE_METHODS and headers.get("sec-fetch-site") == "cross-site":
-        return ProblemError("cross-site", "this request was started by a web page of another site", close=True)
+        return ProblemError("cross-site", "this request was started by a web page of another site")
     length = headers.get("content-length", "0")
     if not _takes_upload(scope) and (not length.isdecimal() or int(length) > BODY_LIMIT_BYTES):
         return _too_large()
     return None
 
 
-def _counted(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that stops a body without Content-Length at the limit."""
-    if _takes_upload(scope):
-        return receive
-    total = 0
-
-    async def counted() -> Message:
-        nonlocal total
-        message = await receive()
-        if message["type"] == "http.request":
-            total += len(message.get("body", b""))
-            if total > BODY_LIMIT_BYTES:
-                raise _too_large()
-        return message
-
-    return counted
-
-
 def _too_large() -> ProblemError:
-    return ProblemError("body-too-large", f"this route takes at most {BODY_LIMIT_BYTES} bytes", close=True)
+    return ProblemError("body-too-large", f"this route takes at most {BODY_LIMIT_BYTES} bytes")
 
 
 def _takes_upload(scope: Scope) -> bool:

@@ -30,7 +30,7 @@ class MultipartReader:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
-            raise ProblemError("malformed-multipart", "the Content-Type names no boundary", close=True)
+            raise ProblemError("malformed-multipart", "the Content-Type names no boundary")
         self.fields: Fields = {}
         self._on_file, self._on_data = on_file, on_data
         self._events: list[tuple[str, bytes]] = []
@@ -53,7 +53,7 @@ class MultipartReader:
                 },
             )
         except FormParserError:
-            raise ProblemError("malformed-multipart", "the boundary is too long", close=True) from None
+            raise ProblemError("malformed-multipart", "the boundary is too long") from None
 
     async def read(self, body: AsyncIterator[bytes]) -> Fields:
         """Reads to the end and returns the fields. Raises ProblemError, and what the callbacks raise."""
@@ -132,9 +132,9 @@ class MultipartReader:
 
 
 def _malformed(why: str) -> ProblemError:
-    return ProblemError("malformed-multipart", f"the multipart body cannot be read: {why}", close=True)
+    return ProblemError("malformed-multipart", f"the multipart body cannot be read: {why}")
 
 
 def _invalid(field: str | None, why: str) -> ProblemError:
     name = (field or "")[:64]
-    return ProblemError("invalid-request", f"{name}: {why}", errors=[{"field": name, "detail": why}], close=True)
+    return ProblemError("invalid-request", f"{name}: {why}", errors=[{"field": name, "detail": why}])

@@ -26,9 +26,9 @@ def early(fields: Mapping[str, Any], settings: Settings) -> ClipOptions:
     except ValidationError as error:
         errors = [{"field": ".".join(map(str, e["loc"]))[:64], "detail": e["msg"]} for e in error.errors()]
         wrong = ", ".join(e["field"] for e in errors)
-        raise ProblemError("invalid-request", f"not valid: {wrong}", errors=errors, close=True) from None
+        raise ProblemError("invalid-request", f"not valid: {wrong}", errors=errors) from None
     options = ClipOptions.model_validate({**form.model_dump(), "model": form.model or settings.default_model})
-    _scale(options, _ANY_HEIGHT, close=True)
+    _scale(options, _ANY_HEIGHT)
     return options
 
 
@@ -46,14 +46,14 @@ def against_clip(options: ClipOptions, clip: ClipFacts, settings: Settings) -> t
     return scale, output
 
 
-def _scale(options: ClipOptions, display_height: int, *, close: bool = False) -> int:
+def _scale(options: ClipOptions, display_height: int) -> int:
     try:
         return check(options, facts(options.model), display_height)
     except UnknownModel:
         known = ", ".join(sorted(MODELS))
         detail = f"there is no model of that name; the models are {known}"
         errors = [{"field": "model", "detail": f"one of {known}"}]
-        raise ProblemError("unknown-model", detail, errors=errors, close=close) from None
+        raise ProblemError("unknown-model", detail, errors=errors) from None
     except OptionError as error:
         errors = [{"field": error.field, "detail": str(error)}]
-        raise ProblemError(error.code, str(error), errors=errors, close=close) from None
+        raise ProblemError(error.code, str(error), errors=errors) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
-from anyio import to_thread
+from anyio import CancelScope, create_task_group, move_on_after, sleep, to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.requests import ClientDisconnect
@@ -44,7 +44,8 @@ async def answer_preview(request: Request, backend: Backend, job: Job) -> Respon
     finally:
         if not ended:
             log.info("preview given up", job=job.id)
-            await asyncio.shield(backend.ask(cancel, backend, job))
+            with CancelScope(shield=True):
+                await backend.ask(cancel, backend, job)
     try:
         done = await backend.ask(backend.jobs.get, job.id)
     except UnknownJob:
@@ -80,25 +81,24 @@ def preview_body(job: Job) -> PreviewBody:
 
 async def _wait(request: Request, backend: Backend, job_id: str) -> None:
     """Returns when the job has ended. Raises ProblemError 'no-worker', ClientDisconnect."""
-    ended = asyncio.create_task(_ended(backend, job_id))
-    gone = asyncio.create_task(_gone(request))
-    hopeless = asyncio.create_task(_hopeless(backend))
-    tasks = {ended, gone, hopeless}
-    try:
-        limit_s = backend.settings.preview_timeout_s
-        done, _ = await asyncio.wait(tasks, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
-        if ended in done:
-            return await ended
-        if gone in done:
-            raise ClientDisconnect
-        if hopeless in done:
-            missing = await hopeless
-            raise ProblemError("no-worker", f"no {' and no '.join(missing)} is running; start one and try again")
-        raise ProblemError("no-worker", f"no worker finished the preview within {limit_s:g} s; try again later")
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    limit_s = backend.settings.preview_timeout_s
+    problem: Exception | None = ProblemError(
+        "no-worker", f"no worker finished the preview within {limit_s:g} s; try again later"
+    )
+
+    async def first(watch: Callable[[], Awaitable[Exception | None]]) -> None:
+        nonlocal problem
+        problem = await watch()
+        group.cancel_scope.cancel()
+
+    # anyio's cancellation insists; asyncio's can be lost in redis-py's wait_for on Python 3.11 (cpython issue 86296).
+    with move_on_after(limit_s):
+        async with create_task_group() as group:
+            group.start_soon(first, lambda: _ended(backend, job_id))
+            group.start_soon(first, lambda: _gone(request))
+            group.start_soon(first, lambda: _hopeless(backend))
+    if problem is not None:
+        raise problem
 
 
 async def _ended(backend: Backend, job_id: str) -> None:
@@ -106,22 +106,23 @@ async def _ended(backend: Backend, job_id: str) -> None:
         pass
 
 
-async def _gone(request: Request) -> None:
+async def _gone(request: Request) -> Exception:
     """Returns when the client has left. The body was read, so nothing else can come."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    return ClientDisconnect()
 
 
-async def _hopeless(backend: Backend) -> list[str]:
-    """Kinds of worker of which none was alive for GRACE_S."""
+async def _hopeless(backend: Backend) -> Exception:
+    """Returns when some kind of worker has not been alive for GRACE_S."""
     since = time.monotonic()
     while True:
         missing = await backend.ask(missing_workers, backend)
         if not missing:
             since = time.monotonic()
         elif time.monotonic() - since >= GRACE_S:
-            return missing
-        await asyncio.sleep(LOOK_EVERY_S)
+            return ProblemError("no-worker", f"no {' and no '.join(missing)} is running; start one and try again")
+        await sleep(LOOK_EVERY_S)
 
 
 @router.get(

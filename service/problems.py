@@ -48,7 +48,6 @@ PROBLEMS: dict[str, Kind] = {
     "idempotency-mismatch": Kind(422, "This Idempotency-Key was used for another request"),
     "idempotency-in-flight": Kind(409, "A request with this Idempotency-Key is in progress", 5),
     # The options
-    "invalid-options": Kind(422, "The options are not valid"),
     "unknown-model": Kind(422, "There is no such model"),
     "unknown-scale": Kind(422, "The model does not have this scale"),
     "scale-and-height": Kind(422, "A scale and a target height cannot both be met"),
@@ -93,15 +92,12 @@ class ProblemError(Exception):
         *,
         errors: list[dict[str, str]] | None = None,
         headers: Mapping[str, str] | None = None,
-        close: bool = False,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.kind = PROBLEMS[code]
         self.code, self.detail = code, detail
         self.errors = errors or []
         self.headers = dict(headers or {})
-        if close:  # the rest of the body is not wanted
-            self.headers["Connection"] = "close"
 
 
 def response(problem: ProblemError, *, instance: str, trace_id: str) -> JSONResponse:

@@ -29,9 +29,9 @@ def check_length(request: Request, limit_bytes: int, files: JobFiles, reserve_by
     text = request.headers.get("content-length")
     length = int(text) if text is not None and text.isdecimal() else 0
     if length > limit_bytes:
-        raise too_large(limit_bytes, close=True)
+        raise too_large(limit_bytes)
     if files.free_bytes() - length < reserve_bytes:
-        raise disk_full(close=True)
+        raise disk_full()
 
 
 async def chunks(request: Request, idle_timeout_s: float = IDLE_TIMEOUT_S) -> AsyncIterator[bytes]:
@@ -42,7 +42,7 @@ async def chunks(request: Request, idle_timeout_s: float = IDLE_TIMEOUT_S) -> As
             async with asyncio.timeout(idle_timeout_s):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise ProblemError("upload-timeout", f"nothing came for {idle_timeout_s:g} s", close=True) from None
+            raise ProblemError("upload-timeout", f"nothing came for {idle_timeout_s:g} s") from None
         if chunk is None:
             return
         if chunk:
@@ -88,7 +88,7 @@ class Upload:
         """Takes bytes. Raises ProblemError 'too-large' or 'disk-full' before the disk has them."""
         self.bytes += len(data)
         if self.bytes > self._limit_bytes:
-            raise too_large(self._limit_bytes, close=True)
+            raise too_large(self._limit_bytes)
         self._buffer += data
         if len(self._buffer) >= WRITE_BYTES:
             await self._flush()
@@ -110,7 +110,7 @@ class Upload:
             await asyncio.to_thread(self._store, data)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise disk_full(close=True) from error
+                raise disk_full() from error
             raise
 
     def _store(self, data: bytes) -> None:
@@ -128,10 +128,8 @@ class Upload:
         self._file.close()
 
 
-def too_large(limit_bytes: int, *, close: bool = False) -> ProblemError:
-    return ProblemError(
-        "too-large", f"the clip is larger than {limit_bytes} bytes, the most this service takes", close=close
-    )
+def too_large(limit_bytes: int) -> ProblemError:
+    return ProblemError("too-large", f"the clip is larger than {limit_bytes} bytes, the most this service takes")
 
 
 def _create(path: Path) -> FileIO:
