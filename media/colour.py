@@ -83,7 +83,7 @@ def unsited(frame: av.VideoFrame) -> av.VideoFrame:
     copy = av.VideoFrame(frame.width, frame.height, frame.format.name)
     for plane, source in zip(copy.planes, frame.planes, strict=True):
         width = min(plane.line_size, source.line_size)  # they may be padded differently; the samples fit both
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         rows[:, :width] = np.frombuffer(memoryview(source), np.uint8).reshape(source.height, source.line_size)[
             :, :width
         ]
