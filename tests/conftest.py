@@ -1,4 +1,4 @@
-"""A real Redis for the tests of this room: one server for the session, emptied before each test."""
+"""A real Redis for the tests: one server for the session, emptied before each test."""
 
 from __future__ import annotations
 
