@@ -25,12 +25,12 @@ from torch import Tensor
 from models import weights_io
 from models.espcn import RADIUS, Espcn
 from models.training import checkpoint
+from models.training.drawings import drawn_pair, flat_colours
 from models.training.evaluate import Pair, dev_pairs, mean_psnr, network_upscale
 from models.training.pack import MARGIN, Pack, PackConfig, open_pack
 from models.training.start import start
 
 BEST = "best.safetensors"
-START_PAIRS = 256  # from which the first weights are computed
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +47,10 @@ class TrainConfig:
     batch: int = 16
     rate: float = 1e-3  # Adam's, held, then let down by a cosine over the last `cooldown` of the steps
     cooldown: float = 0.7
+    start_pairs: int = 256  # from which the first weights are computed
+    drawn_from: float = 0.5  # share of the steps before drawings and flat colours join in
+    drawn: int = 2  # drawings added to each batch from then on
+    levels: float = 0.2  # weight of the loss on flat colours from then on
     averaging: float = 0.999  # of the exponential moving average of the weights
     seed: int = 1
     mosaics: int = 84
@@ -102,12 +106,24 @@ class _Run:
         self.identity: dict[str, Any] = {
             k: v
             for k, v in asdict(config).items()
-            if k in ("scale", "batch", "rate", "averaging", "seed", "mosaics", "share_alike")
+            if k
+            in (
+                "scale",
+                "batch",
+                "rate",
+                "drawn_from",
+                "drawn",
+                "levels",
+                "averaging",
+                "seed",
+                "mosaics",
+                "share_alike",
+            )
         }
         self.network = Espcn(config.scale)
         state = checkpoint.load(config.out, run=self.identity)
         if state is None:
-            pairs = batch(pack, np.random.default_rng(config.seed), START_PAIRS)
+            pairs = batch(pack, np.random.default_rng(config.seed), config.start_pairs)
             start(self.network, *pairs, torch.Generator().manual_seed(config.seed))
         self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.adam = torch.optim.Adam(self.network.parameters(), lr=config.rate)
@@ -128,8 +144,17 @@ class _Run:
         for group in self.adam.param_groups:
             group["lr"] = rate_at(self.step, self.config)
         edge = MARGIN * self.config.scale
-        out = self.network(low)[..., edge:-edge, edge:-edge]
-        loss = charbonnier(out, high)
+        late = self.step >= self.config.drawn_from * self.config.steps
+        rng = np.random.default_rng((self.config.seed, self.step, 1))
+        if late:
+            drawn = [drawn_pair(rng, self.config.scale) for _ in range(self.config.drawn)]
+            low = torch.cat([low, *(tensor(pair[0])[None] for pair in drawn)])
+            high = torch.cat([high, *(tensor(pair[1])[None] for pair in drawn)])
+        loss = charbonnier(self.network(low)[..., edge:-edge, edge:-edge], high)
+        if late:
+            flat = flat_colours(rng)
+            out = self.network(flat)[..., edge:-edge, edge:-edge]
+            loss = loss + self.config.levels * charbonnier(out, flat[..., :1, :1])
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
@@ -179,12 +204,16 @@ def batch(pack: Pack, rng: np.random.Generator, count: int) -> tuple[Tensor, Ten
     """`count` random pairs, each flipped and turned at random: (N, 3, h, w) float32 in [0, 1] both."""
     chosen = rng.integers(len(pack), size=count)
     turns = rng.integers(8, size=count)
-    sides = []
-    for source in (pack.low, pack.high):
-        turned = [_turn(source[i], int(turn)) for i, turn in zip(chosen, turns, strict=True)]
-        stacked = np.stack(turned).transpose(0, 3, 1, 2)
-        sides.append(torch.from_numpy(np.ascontiguousarray(stacked)).float().div_(255))
-    return sides[0], sides[1]
+    low, high = (
+        torch.stack([tensor(_turn(source[i], int(turn))) for i, turn in zip(chosen, turns, strict=True)])
+        for source in (pack.low, pack.high)
+    )
+    return low, high
+
+
+def tensor(image: Any) -> Tensor:
+    """(h, w, 3) uint8 -> (3, h, w) float32 in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(255)
 
 
 def charbonnier(out: Tensor, target: Tensor) -> Tensor:

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from models import weights_io
+from models.degradation.resize import shrink
+from models.degradation.surveillance import to_bytes, to_float
 from models.espcn import Espcn
 from models.training import checkpoint
 from models.training.checkpoint import CheckpointError
 from models.training.data import DataError, items
+from models.training.drawings import drawn_pair, flat_colours
 from models.training.espcn import TrainConfig, rate_at, train
 
 
@@ -43,7 +46,9 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(media: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     cache = tmp_path_factory.getbasetemp() / "packs"
-    return TrainConfig(2, media, tmp_path / "run", cache, steps=12, batch=2, mosaics=1, evaluate_every=6)
+    return TrainConfig(
+        2, media, tmp_path / "run", cache, steps=12, batch=2, mosaics=1, start_pairs=16, evaluate_every=6
+    )
 
 
 def test_only_what_may_be_passed_on_is_trained_on(media: Path) -> None:
@@ -84,6 +89,15 @@ def test_a_folder_of_another_run_is_refused(config: TrainConfig) -> None:
     train(replace(config, steps=1))
     with pytest.raises(CheckpointError, match="batch was 2, is 3"):
         train(replace(config, steps=1, batch=3))
+
+
+def test_drawings_are_registered_and_flat_colours_reach_both_ends() -> None:
+    low, high = drawn_pair(np.random.default_rng(4), 2)
+    small = to_bytes(shrink(to_float(high), 2, "area"))
+    assert np.abs(small.astype(int) - low[4:-4, 4:-4]).mean() < 4
+    flat = flat_colours(np.random.default_rng(0))
+    assert (flat.min(), flat.max()) == (0, 1)
+    assert torch.equal(flat[:16, 0], flat[:16, 2])
 
 
 def test_the_rate_is_held_and_then_let_down(config: TrainConfig) -> None:
