@@ -2,9 +2,9 @@
 
 Conversion runs through swscale with accurate rounding. Chroma is enlarged by repetition and made smaller by averaging,
 so that one undoes the other exactly: colours that were not touched come back as they were. (Bicubic chroma is nearer to
-a clean original, 44.2 against 42.6 dB on a Kodak photo, but each round trip then blurs it.) Measured on FFmpeg 8.1: luma
-and limited-range chroma are within one half of a level of the formula, full-range chroma within one level, and the bytes
-do not depend on the number of threads. Grey frames avoid swscale: their luma is scaled by the formula, exactly.
+a clean original, 44.2 against 42.6 dB on a Kodak photo, but each round trip then blurs it.) Measured on FFmpeg 8.1:
+luma and limited-range chroma are within one half of a level of the formula, full-range chroma within one level, and the
+bytes do not depend on the number of threads. Grey frames avoid swscale: their luma is scaled by the formula, exactly.
 """
 
 from __future__ import annotations
@@ -171,9 +171,9 @@ class ToRgb:
         luma = plane_samples(frame.planes[0], depth > 8)
         if depth > 8:
             luma = np.minimum(luma, (1 << depth) - 1)
-        import cv2  # here, because the API imports this file for its decisions and has no OpenCV
-
-        return cv2.cvtColor(table[luma], cv2.COLOR_GRAY2RGB)
+        image: Image = np.empty((*luma.shape, 3), table.dtype)  # not cv2: the API imports this file and has no OpenCV
+        image[...] = table[luma][..., None]
+        return image
 
 
 def luma_to_level(full_range: bool, depth: int) -> Samples:
