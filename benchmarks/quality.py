@@ -9,6 +9,7 @@ do on the tiles of a frame.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,7 +25,8 @@ from models.metrics import Scores
 from models.training.evaluate import CONDITIONS, Bytes, Upscale, bicubic_upscale, dev_pairs, mean, measure
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "media"
-FLAT_LEVELS = (0, 16, 64, 128, 192, 235, 255)
+FLAT_LEVELS = (0, 64, 128, 192, 255)  # of each channel
+GREYS = (*FLAT_LEVELS, 16, 96, 160, 224, 235)
 
 
 def main() -> None:
@@ -84,15 +86,15 @@ def upscaler(enhancer: Enhancer) -> Upscale:
 
 def flat_shift(upscale: Upscale) -> tuple[float, float]:
     """Largest difference in level between a flat picture and its enlargement's mean: of a cube of colours, of greys."""
-    worst = {False: 0.0, True: 0.0}
-    for r in FLAT_LEVELS:
-        for g in FLAT_LEVELS:
-            for b in FLAT_LEVELS:
-                colour = np.array([r, g, b], np.uint8)
-                out = upscale(np.broadcast_to(colour, (16, 16, 3)).copy())
-                off = float(np.abs(out.reshape(-1, 3).mean(0) - colour).max())
-                worst[r == g == b] = max(worst[r == g == b], off)
-    return max(worst.values()), worst[True]
+    cube = [shift(upscale, colour) for colour in itertools.product(FLAT_LEVELS, repeat=3)]
+    greys = [shift(upscale, (level, level, level)) for level in GREYS]
+    return max(cube + greys), max(greys)
+
+
+def shift(upscale: Upscale, colour: tuple[int, ...]) -> float:
+    """Largest difference of a channel's mean after enlarging a flat picture of this colour."""
+    out = upscale(np.broadcast_to(np.array(colour, np.uint8), (16, 16, 3)).copy())
+    return float(np.abs(out.reshape(-1, 3).mean(0) - colour).max())
 
 
 def cell(scores: Scores) -> str:

@@ -121,7 +121,7 @@ class Enhancer:
         grey = ((x[:, 0] == x[:, 1]) & (x[:, 1] == x[:, 2])).flatten(1).all(1)
         if bool(grey.any()):
             y[grey] = y[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
-        y = y.clamp(0, 1).mul(peak).add(0.5).floor()  # half up
+        y = y.clamp_(0, 1).mul_(peak).add_(0.5).floor_()  # half up
         y = y.permute(0, 2, 3, 1).to(torch.uint8 if tiles.dtype == np.uint8 else torch.int32).contiguous()
         pixels[:] = y.cpu().numpy()
 
@@ -145,12 +145,11 @@ def broken(x: Tensor, y: Tensor) -> Tensor:
 
     x (N, C, h, w) and y (N, C, s·h, s·w), both about [0, 1].
     """
-    finite = torch.isfinite(y).flatten(1).all(1)
     blocks = (min(BLOCKS, x.shape[2]), min(BLOCKS, x.shape[3]))
-    seen = F.adaptive_avg_pool2d(x.mean(1, keepdim=True), blocks)
-    given = F.adaptive_avg_pool2d(torch.nan_to_num(y).mean(1, keepdim=True), blocks)
-    black = ((seen > DARK) & (given < BLACK)).flatten(1).any(1)
-    return ~finite | black
+    seen = F.adaptive_avg_pool2d(x, blocks).mean(1)
+    given = F.adaptive_avg_pool2d(y, blocks).mean(1)  # not finite if one pixel of the block is not
+    black = (seen > DARK) & (given < BLACK)
+    return (~torch.isfinite(given) | black).flatten(1).any(1)
 
 
 def _out_of_memory(error: BaseException) -> bool:
