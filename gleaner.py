@@ -51,9 +51,8 @@ class WorkerKind(StrEnum):
 @app.command()
 def serve() -> None:
     """Run the whole service on this machine: API, workers and, unless REDIS_URL is set, a Redis of its own."""
-    from pipeline.standalone import run_standalone
-
     from pipeline.logs import configure
+    from pipeline.standalone import run_standalone
 
     settings = Settings()
     configure(settings.log_level)
@@ -66,12 +65,10 @@ def api() -> None:
     """Run the HTTP API only; needs REDIS_URL."""
     import uvicorn
 
-    from pipeline.logs import configure
     from service.app import create_app
 
-    settings = Settings()
-    configure(settings.log_level)
     with _clean_errors():
+        settings = _settings()
         uvicorn.run(
             create_app(settings, redis_url(settings).get_secret_value()),
             host=settings.host,
@@ -88,19 +85,15 @@ def worker(
     kind: Annotated[WorkerKind, typer.Argument(help="clip: decode and encode; enhance: run the network.")],
 ) -> None:
     """Run one worker process; needs REDIS_URL. SIGTERM drains it."""
-    from pipeline.logs import configure
-
-    settings = Settings()
-    configure(settings.log_level)
     with _clean_errors():
         if kind is WorkerKind.CLIP:
             from workers.clip_process import run_clip_worker
 
-            run_clip_worker(settings)
+            run_clip_worker(_settings())
         else:
             from workers.enhance_process import run_enhance_worker
 
-            run_enhance_worker(settings)
+            run_enhance_worker(_settings())
 
 
 @app.command()
@@ -118,8 +111,8 @@ def enhance(
     """Enhance a clip in this process: no service, no Redis."""
     from workers.local import decide_local, enhance_local
 
-    settings = Settings()
     with _clean_errors():
+        settings = Settings()
         options = _options(settings, model, scale, target_height, codec, quality, audio)
         plan = decide_local(source, out, options, settings)
         with _progress() as progress:
@@ -217,9 +210,10 @@ def models(context: typer.Context) -> None:
     """List the models."""
     if context.invoked_subcommand is not None:
         return
-    from models.catalog import MODELS
     from rich.console import Console
     from rich.table import Table
+
+    from models.catalog import MODELS
 
     table = Table("model", "scales", "learned", "what it is", "measured", box=None)
     for facts in MODELS.values():
@@ -234,6 +228,15 @@ def openapi() -> None:
     from service.openapi import export
 
     typer.echo(export())
+
+
+def _settings() -> Settings:
+    """The settings of a process of the service, whose log is set up by them."""
+    from pipeline.logs import configure
+
+    settings = Settings()
+    configure(settings.log_level)
+    return settings
 
 
 def _options(
@@ -272,19 +275,33 @@ def _progress() -> Progress:
 @contextmanager
 def _clean_errors(*more: type[Exception]) -> Iterator[None]:
     """What the user gave and cannot be used becomes one line on stderr and exit code 2."""
-    from models.catalog import UnknownModel
     from pydantic import ValidationError
 
     from media.types import MediaError
+    from models.catalog import UnknownModel
     from pipeline.embedded import EmbeddedRedisError
     from pipeline.options import OptionError
 
+    expected: tuple[type[Exception], ...] = (
+        MediaError,
+        OptionError,
+        UnknownModel,
+        RedisNotSetError,
+        EmbeddedRedisError,
+    )
     try:
         yield
-    except (MediaError, OptionError, UnknownModel, RedisNotSetError, EmbeddedRedisError, *more) as error:
+    except (*expected, *more) as error:
         line = str(error)
     except ValidationError as error:
-        line = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors())
+        # Of settings the variable is named; what it holds is not repeated where it may be a secret.
+        prefix = "GLEANER_" if error.title == "Settings" else ""
+        names = [".".join(map(str, e["loc"])) for e in error.errors()]
+        line = "; ".join(
+            f"{(prefix + name).upper() if prefix else name}: {e['msg']}"
+            + ("" if "redis_url" in name.lower() else f" (got {e['input']!r:.80})")
+            for name, e in zip(names, error.errors(), strict=True)
+        )
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             line = "the disk is full; free space or choose another folder for the result"

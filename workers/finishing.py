@@ -51,4 +51,5 @@ def finish_clip(room: Room, job: Job) -> None:
     room.jobs.transition(job.id, JobState.DONE, finished_at=time.time(), result=outcome)
     room.metrics.inc("gleaner_jobs_total", state="done")
     room.files.clear_segments(job.id)
+    room.clips.cancel(job.id)  # nothing of it waits; this forgets the names of its steps
     log.info("clip done", job=job.id, stage="finish", frames=joined.frames, bytes=size)
