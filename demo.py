@@ -19,17 +19,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import typer
-from media.sample import write_sample
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from service.client import Client
 
 from media.limits import ProbeLimits
 from media.probe import probe
 from media.reader import VideoReader
+from media.sample import write_sample
 from media.types import Image
 from pipeline.limits import probe_limits
 from pipeline.settings import Settings
+from service.client import Client
 
 OUT = Path("demo-output")
 SHOWN = 24  # number of the frame in the before/after picture

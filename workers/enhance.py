@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from pipeline.metrics import Metrics
 
 from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
+from pipeline.metrics import Metrics
 from pipeline.queue import Claimed, FrameQueue
 from pipeline.tasks import FrameDone, FrameTask, Outcome
 from workers.batching import Batch, frames_to_claim, plan_batches

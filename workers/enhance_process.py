@@ -7,12 +7,12 @@ import signal
 from types import FrameType
 
 import structlog
-from models.devices import resolve
-from pipeline.heartbeat import Heartbeat
-from pipeline.metrics import Metrics
 
+from models.devices import resolve
 from pipeline.connection import connect
 from pipeline.frames import make_frame_store
+from pipeline.heartbeat import Heartbeat
+from pipeline.metrics import Metrics
 from pipeline.queue import FrameQueue, consumer_name
 from pipeline.settings import Settings, redis_url
 from workers.enhance import EnhanceWorker

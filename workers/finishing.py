@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import structlog
-from models.catalog import facts as model_facts
 
 from media.facts_json import from_json
 from media.remux import join
+from models.catalog import facts as model_facts
 from pipeline.job import Job, JobState
 from workers.digest import sha256_of
 from workers.report import Subject, summarise, write_report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from models.catalog import facts
 from models.enhancer import Enhancer
 from models.registry import load

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.catalog import facts as model_facts
-from models.registry import load
-
 from media.output import decide, output_size
 from media.probe import probe
 from media.reader import VideoReader
 from media.remux import join
 from media.types import ClipFacts, OutputSettings
 from media.writer import VideoWriter
+from models.catalog import facts as model_facts
+from models.registry import load
 from pipeline.job import ClipOptions
 from pipeline.limits import probe_limits
 from pipeline.options import check

@@ -7,9 +7,9 @@ import threading
 from typing import Any
 
 import numpy as np
-from models.enhancer import Enhancer
 from numpy.typing import NDArray
 
+from models.enhancer import Enhancer
 from workers.batching import plan_batches
 from workers.plane import Enhanced
 

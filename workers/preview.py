@@ -10,13 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 import structlog
-from models.catalog import facts as model_facts
-from pipeline.heartbeat import alive
 
 from media.facts_json import from_json
 from media.reader import sample_frames
 from media.resize import resize
 from media.types import ClipFacts, Image, OutputSettings, VideoFrame
+from models.catalog import facts as model_facts
+from pipeline.heartbeat import alive
 from pipeline.job import Job, JobState
 from pipeline.tasks import SegmentKey
 from workers.estimate import estimate

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.metrics import Metrics
 from redis import Redis
 
 from media.output import decide, output_size
@@ -17,6 +16,7 @@ from pipeline.files import JobFiles
 from pipeline.frames import FrameStore, make_frame_store
 from pipeline.job import Job
 from pipeline.jobs import JobStore, UnknownJob
+from pipeline.metrics import Metrics
 from pipeline.queue import FrameQueue
 from pipeline.rqjobs import stop_flag
 from pipeline.rqueue import ClipQueue

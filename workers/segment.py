@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from models.catalog import facts as model_facts
-
 from media.facts_json import from_json
 from media.reader import VideoReader
 from media.types import Damage
 from media.writer import VideoWriter
+from models.catalog import facts as model_facts
 from pipeline.job import Job
 from pipeline.progress import SegmentProgress
 from pipeline.tasks import SegmentKey
