@@ -222,6 +222,23 @@ def models(context: typer.Context) -> None:
     Console().print(table)
 
 
+@train_app.command("espcn")
+def train_espcn(
+    scale: Annotated[int, typer.Option("--scale", help="2 or 4.")],
+    data: Annotated[Path, typer.Option("--data", help="Media folder with a manifest.json.")],
+    out: Annotated[Path, typer.Option("--out", help="Checkpoint, log and best weights; a run in it is gone on with.")],
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop after so long; run again to go on.")] = None,
+    share_alike: Annotated[bool, typer.Option("--share-alike/--no-share-alike", help="Use CC BY-SA pictures.")] = True,
+    threads: Annotated[int, typer.Option("--threads", help="Of torch.")] = 1,
+) -> None:
+    """Train ESPCN on degraded pictures. SIGTERM stops it cleanly; the same command goes on."""
+    from models.training.espcn import TrainConfig, train
+
+    with _clean_errors():
+        result = train(TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads))
+        typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
+
+
 @app.command()
 def openapi() -> None:
     """Print the API's OpenAPI document."""

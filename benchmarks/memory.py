@@ -45,7 +45,7 @@ def main() -> None:
             service.stop()
     wall_s = max(t for points in series.values() for t, _ in points)
     print(
-        f"{arguments.minutes:g} minutes of {arguments.size} at {arguments.fps} fps, {arguments.model} ×{arguments.scale}:"
+        f"{arguments.minutes:g} minutes, {arguments.size}, {arguments.fps} fps, {arguments.model} ×{arguments.scale}:"
     )
     print(f"{job['frames_done']} frames in {wall_s:.0f} s; {job['reuse_share']:.0%} of tiles reused\n")
     print("| process | peak RSS, MiB | growth, second to last fifth |")
@@ -60,7 +60,8 @@ def _watch(service: Service, client: Client, clip: Path, options: dict[str, str]
     series: Series = defaultdict(list)
     began = time.monotonic()
     job = client.submit(clip, options)
-    for job in client.follow(job["id"]):  # noqa: B020
+    for now in client.follow(job["id"]):
+        job = now
         at = time.monotonic() - began
         sums: dict[str, float] = defaultdict(float)
         for process in psutil.Process(service.process.pid).children(recursive=True):
