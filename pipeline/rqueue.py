@@ -6,7 +6,7 @@ Keys: rq's own ("rq:..."), and gleaner:rq:{job} with the names of the job's step
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ __all__ = ["FAILED", "FUNCTIONS", "QUEUE", "ClipQueue", "make_worker"]
 
 RETRIES = 5  # a step that crashes its process more often is given up; a worker's orderly stop does not count
 FAILURE_TTL_S = 3600  # how long rq keeps a step given up; recovery fails the job long before
-_CHUNK = 100  # steps queued in one transaction
 _HOUR = 3600
 
 FAILED = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
@@ -54,16 +53,12 @@ class ClipQueue:
     def enqueue_preview(self, job_id: str) -> None:
         self._enqueue(job_id, [_Step(f"{job_id}-preview", PREVIEW, (job_id,), _HOUR)])
 
-    def enqueue_segments(self, job_id: str, segments: int) -> None:
-        """Queues segments 0 .. segments - 1."""
-        steps = [_Step(segment_id(job_id, n), SEGMENT, (job_id, n), 6 * _HOUR) for n in range(segments)]
-        for first in range(0, segments, _CHUNK):
-            self._enqueue(job_id, steps[first : first + _CHUNK])
+    def enqueue_segments(self, job_id: str, numbers: Iterable[int]) -> None:
+        self._enqueue(job_id, [_Step(segment_id(job_id, n), SEGMENT, (job_id, n), 6 * _HOUR) for n in numbers])
 
-    def enqueue_finish(self, job_id: str, segments: int) -> None:
-        """Queues the finish, to begin once all segments have succeeded: call it after enqueue_segments."""
-        step = _Step(f"{job_id}-finish", FINISH, (job_id,), 6 * _HOUR)
-        self._enqueue(job_id, [step], after=[segment_id(job_id, n) for n in range(segments)])
+    def enqueue_finish(self, job_id: str) -> None:
+        """Queues the finish: by whoever sees that all segments are done."""
+        self._enqueue(job_id, [_Step(f"{job_id}-finish", FINISH, (job_id,), 6 * _HOUR)])
 
     def cancel(self, job_id: str) -> None:
         """Takes the job's waiting and failed steps away. A running one sees for itself that its job has ended."""
@@ -81,27 +76,30 @@ class ClipQueue:
         with self._redis.pipeline(transaction=False) as pipe:
             for id in ids:
                 pipe.hget(self._key(id), "status")
-            return {id: raw.decode() for id, raw in zip(ids, pipe.execute(), strict=True) if raw is not None}
+            found = dict(zip(ids, pipe.execute(), strict=True))
+        if gone := [id for id, raw in found.items() if raw is None]:
+            self._redis.srem(_steps_key(job_id), *gone)  # or the names of a long clip's segments pile up
+        return {id: raw.decode() for id, raw in found.items() if raw is not None}
 
     def waiting(self) -> int:
         """Steps ready to run that no worker has taken."""
         return self._queue.count
 
-    def _enqueue(self, job_id: str, steps: Sequence[_Step], after: Sequence[str] = ()) -> None:
+    def _enqueue(self, job_id: str, steps: Sequence[_Step]) -> None:
         with self._redis.pipeline(transaction=True) as pipe:
             while True:
                 try:
                     pipe.watch(*[self._key(step.id) for step in steps])
                     due = [step for step in steps if not self._underway(pipe, step.id)]
                     if due:
-                        self._write(pipe, job_id, due, after)
+                        self._write(pipe, job_id, due)
                         pipe.execute()
                     pipe.reset()
                     return
                 except WatchError:
                     continue
 
-    def _write(self, pipe: Any, job_id: str, steps: Sequence[_Step], after: Sequence[str]) -> None:
+    def _write(self, pipe: Any, job_id: str, steps: Sequence[_Step]) -> None:
         for step in steps:
             self._queue.enqueue_call(
                 step.function,
@@ -110,7 +108,6 @@ class ClipQueue:
                 result_ttl=0,
                 failure_ttl=FAILURE_TTL_S,
                 job_id=step.id,
-                depends_on=list(after) or None,
                 retry=Retry(max=RETRIES, enqueue_at_front=True),  # at once: an interval would need rq's scheduler
                 pipeline=pipe,
             )

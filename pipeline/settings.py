@@ -21,12 +21,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "GLEANER_REDIS_URL"),
         description="Redis to use. Unset: `gleaner serve` starts one of its own on a private socket.",
     )
-    data_dir: Path = Field(default=Path("var"), description="Clips, results and reports; shared by API and clip workers.")
+    data_dir: Path = Field(
+        default=Path("var"), description="Clips, results and reports; shared by API and clip workers."
+    )
     frame_store: str = Field(
         default="shared", pattern="^(shared|redis)$", description="Where pixels in flight lie: shared memory, or Redis."
     )
     frame_store_dir: Path = Field(
-        default=Path("/dev/shm") / f"gleaner-{os.getuid()}", description="The tmpfs directory of the shared frame store."
+        default=Path("/dev/shm") / f"gleaner-{os.getuid()}",
+        description="The tmpfs directory of the shared frame store.",
     )
     host: str = Field(default="127.0.0.1", description="Address the API listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0: any free one.")
@@ -34,7 +37,9 @@ class Settings(BaseSettings):
     enhance_workers: int = Field(default=1, ge=1, description="Enhance worker processes started by `gleaner serve`.")
     default_model: str = Field(default="espcn-x4", description="Model used where a request names none.")
     upload_limit_bytes: int = Field(default=4096 * MIB, ge=1, description="Largest clip accepted.")
-    disk_reserve_bytes: int = Field(default=512 * MIB, ge=0, description="Free space uploads must leave on the data disk.")
+    disk_reserve_bytes: int = Field(
+        default=512 * MIB, ge=0, description="Free space uploads must leave on the data disk."
+    )
     max_pixels: int = Field(default=3840 * 2160 * 2, ge=1, description="Largest picture accepted, width x height.")
     max_output_pixels: int = Field(default=7680 * 4320, ge=1, description="Largest picture produced, width x height.")
     max_duration_s: float = Field(default=12 * 3600.0, gt=0, description="Longest clip accepted.")
@@ -42,15 +47,26 @@ class Settings(BaseSettings):
     probe_timeout_s: float = Field(default=30.0, gt=0, description="Wall time a probe may take.")
     probe_memory_bytes: int = Field(default=2048 * MIB, ge=256 * MIB, description="Address space a probe may take.")
     segment_s: float = Field(default=8.0, gt=0, description="Target length of a segment; cut at key frames.")
+    segments_ahead: int = Field(
+        default=8, ge=1, description="Segments of one clip queued at once; clips take turns beyond that."
+    )
     window_frames: int = Field(default=8, ge=1, description="Frames of one segment in flight at once.")
     batch_tiles: int = Field(default=16, ge=1, description="Most tiles in one batch of the network.")
-    batch_wait_s: float = Field(default=0.02, ge=0, description="Longest wait for a batch to fill once a frame is there.")
+    batch_wait_s: float = Field(
+        default=0.02, ge=0, description="Longest wait for a batch to fill once a frame is there."
+    )
     lease_s: float = Field(default=10.0, gt=0, description="A frame unacknowledged this long goes to another worker.")
     max_deliveries: int = Field(default=3, ge=1, description="Deliveries of a frame before it is given up and resized.")
-    threads: int = Field(default=0, ge=0, description="Threads of the network per enhance worker; 0: share of the cores.")
+    threads: int = Field(
+        default=0, ge=0, description="Threads of the network per enhance worker; 0: share of the cores."
+    )
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where the network runs.")
-    preview_timeout_s: float = Field(default=120.0, gt=0, description="Longest wait of a dry run for its sample frames.")
-    retention_s: float = Field(default=7 * 86400.0, gt=0, description="How long finished jobs and their files are kept.")
+    preview_timeout_s: float = Field(
+        default=120.0, gt=0, description="Longest wait of a dry run for its sample frames."
+    )
+    retention_s: float = Field(
+        default=7 * 86400.0, gt=0, description="How long finished jobs and their files are kept."
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 
 

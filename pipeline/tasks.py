@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-
 Outcome = Literal["enhanced", "enhanced-float32", "failed"]
 
 

@@ -31,7 +31,7 @@ DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def plan(job_id: str) -> None:
-    """Cut the clip into segments on key frames and queue one RQ job for each."""
+    """Cut the clip into segments on key frames and queue the first of them."""
     _run(job_id, "plan", JobState.PLANNING, _plan)
 
 
@@ -57,8 +57,8 @@ def _plan(room: Room, job: Job) -> None:
     cut = plan_segments(room.files.source(job.id), clip, room.settings.segment_s)
     write_spans(room.files.plan(job.id), cut.spans)
     room.jobs.transition(job.id, JobState.RUNNING, segments=len(cut.spans), frames_total=cut.frames)
-    room.clips.enqueue_segments(job.id, len(cut.spans))
-    room.clips.enqueue_finish(job.id, len(cut.spans))
+    # Only the first few: each segment queues a later one, so that clips take turns however long they are.
+    room.clips.enqueue_segments(job.id, range(min(len(cut.spans), room.settings.segments_ahead)))
     log.info("clip planned", job=job.id, stage="plan", segments=len(cut.spans), frames=cut.frames)
 
 

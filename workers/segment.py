@@ -25,10 +25,11 @@ SILENCE_LEASES = 2.0  # leases without any reply after which lost frames are loo
 
 
 def enhance_segment(room: Room, job: Job, number: int) -> None:
-    """Make the segment's file and frame log, unless an earlier attempt did."""
+    """Make the segment's file and frame log, unless an earlier attempt did; then queue what comes next."""
     clip = from_json(job.clip)
     output = output_of(job, clip)
-    span = read_spans(room.files.plan(job.id))[number]
+    spans = read_spans(room.files.plan(job.id))
+    span = spans[number]
     file = room.files.segment(job.id, number, output.suffix)
     log_file = room.files.segment_log(job.id, number)
     if not (file.exists() and log_file.exists()):
@@ -69,6 +70,15 @@ def enhance_segment(room: Room, job: Job, number: int) -> None:
     end = segment_end(log_file)
     damage = Damage(packets=end.damage["packets"], frames=end.damage["frames"])
     room.jobs.set_segment(job.id, number, _progress(Tally(**end.tally), damage, finished=True))
+    _queue_next(room, job.id, number, len(spans))
+
+
+def _queue_next(room: Room, job_id: str, number: int, segments: int) -> None:
+    """The segment after those queued ahead, and the finish once all are done. To do so twice changes nothing."""
+    if number + room.settings.segments_ahead < segments:
+        room.clips.enqueue_segments(job_id, [number + room.settings.segments_ahead])
+    if room.jobs.progress(job_id).segments_finished == segments:
+        room.clips.enqueue_finish(job_id)
 
 
 def _accountant(

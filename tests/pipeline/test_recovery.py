@@ -84,7 +84,7 @@ def test_a_job_without_steps_begins_again(house: House) -> None:
 
 def test_a_job_with_a_step_given_up_fails_with_a_reason(house: House) -> None:
     house.add("clip")
-    house.queue.enqueue_segments("clip", 2)
+    house.queue.enqueue_segments("clip", range(2))
     house.redis.hset("rq:job:clip-seg-00001", "status", "failed")
     house.put_frame("clip")
     assert [action.do for action in house.reconcile()] == [Do.FAIL]
