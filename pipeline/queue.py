@@ -53,6 +53,11 @@ def consumer_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def host_of(consumer: str) -> str:
+    """The host (container) that a name made by consumer_name is from."""
+    return consumer.rsplit("-", 2)[0]
+
+
 class FrameQueue:
     """Both ends of the queue. Safe to use from several threads; replies of one segment are for one thread.
 
