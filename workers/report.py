@@ -15,6 +15,7 @@ from media.facts_json import to_json
 from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
 from models.facts import ModelFacts
+from pipeline.version import VERSION
 from workers.framelog import frame_lines, segment_end
 
 STATEMENT_LEARNED = (
@@ -85,7 +86,7 @@ def summarise(
         },
         "streams": {"kept": list(joined.kept), "dropped": list(joined.dropped)},
         "network_s": round(sum(end.tally["busy_s"] for end in ends), 3),
-        "software": {"gleaner": version("gleaner"), "torch": version("torch"), "av": version("av")},
+        "software": {"gleaner": VERSION, "torch": version("torch"), "av": version("av")},
     }
 
 
