@@ -31,12 +31,23 @@ from models.training.pack import MARGIN, Pack, PackConfig, open_pack
 from models.training.start import start
 
 BEST = "best.safetensors"
+MAY_CHANGE = {
+    "data",
+    "out",
+    "cache",
+    "steps",
+    "minutes",
+    "threads",
+    "save_every_s",
+    "evaluate_every",
+    "evaluate_one_in",
+}
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """All a run depends on. `steps`, `minutes` and the `_every` fields may change between the parts of one run."""
+    """All a run depends on. What `MAY_CHANGE` names may change between the parts of one run."""
 
     scale: int
     data: Path  # media folder with a manifest.json
@@ -51,6 +62,7 @@ class TrainConfig:
     drawn_from: float = 0.5  # share of the steps before drawings and flat colours join in
     drawn: int = 2  # drawings added to each batch from then on
     levels: float = 0.2  # weight of the loss on flat colours from then on
+    anchored_from: float = 0.66  # share of the steps after which that weight is tenfold: by then the rate is let down
     averaging: float = 0.999  # of the exponential moving average of the weights
     seed: int = 1
     mosaics: int = 84
@@ -103,23 +115,7 @@ class _Run:
 
     def __init__(self, config: TrainConfig, pack: Pack) -> None:
         self.config = config
-        self.identity: dict[str, Any] = {
-            k: v
-            for k, v in asdict(config).items()
-            if k
-            in (
-                "scale",
-                "batch",
-                "rate",
-                "drawn_from",
-                "drawn",
-                "levels",
-                "averaging",
-                "seed",
-                "mosaics",
-                "share_alike",
-            )
-        }
+        self.identity: dict[str, Any] = {k: v for k, v in asdict(config).items() if k not in MAY_CHANGE}
         self.network = Espcn(config.scale)
         state = checkpoint.load(config.out, run=self.identity)
         if state is None:
@@ -154,7 +150,8 @@ class _Run:
         if late:
             flat = flat_colours(rng)
             out = self.network(flat)[..., edge:-edge, edge:-edge]
-            loss = loss + self.config.levels * charbonnier(out, flat[..., :1, :1])
+            weight = self.config.levels * (10 if self.step >= self.config.anchored_from * self.config.steps else 1)
+            loss = loss + weight * charbonnier(out, flat[..., :1, :1])
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
