@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DEFAULT, help="media folder with a manifest.json")
     parser.add_argument("--scales", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--every", type=int, default=1, help="take only every so many pictures")
+    parser.add_argument("--methods", nargs="*", help="only these, by default bicubic and all models of the scale")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if not (args.data / "manifest.json").is_file():
@@ -41,11 +42,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
     for scale in args.scales:
-        for line in table(args.data, scale, args.every):
+        for line in table(args.data, scale, args.every, args.methods):
             print(line, flush=True)
 
 
-def table(data: Path, scale: int, every: int) -> Iterator[str]:
+def table(data: Path, scale: int, every: int, only: Sequence[str] | None = None) -> Iterator[str]:
     """Lines of Markdown for one scale."""
     pairs = dev_pairs(data, scale, every=every)
     stills, frames = (len({p.name for p in pairs if p.kind == kind}) for kind in ("still", "clip"))
@@ -53,20 +54,20 @@ def table(data: Path, scale: int, every: int) -> Iterator[str]:
     yield "| method | " + " | ".join(f"{c}: PSNR | PSNR-Y | SSIM | SSIM-Y" for c in CONDITIONS) + " |"
     yield "|---" * (1 + 4 * len(CONDITIONS)) + "|"
     for kind in ("still", "clip"):
-        for name, upscale in methods(scale):
+        for name, upscale in methods(scale, only):
             chosen = [pair for pair in pairs if pair.kind == kind]
             scores = measure(chosen, upscale, scale)
             cells = [cell(mean(chosen, scores, condition=condition)) for condition in CONDITIONS]
             yield f"| {name}, {kind}s | " + " | ".join(cells) + " |"
-    for name, upscale in methods(scale):
-        shift, grey = flat_shift(upscale)
-        yield f"\n{name}: largest mean shift on flat colours {shift:.2f} levels, on flat greys {grey:.2f}"
+    for name, upscale in methods(scale, only):
+        worst, grey = flat_shift(upscale)
+        yield f"\n{name}: largest mean shift on flat colours {worst:.2f} levels, on flat greys {grey:.2f}"
 
 
-def methods(scale: int) -> Sequence[tuple[str, Upscale]]:
+def methods(scale: int, only: Sequence[str] | None) -> Sequence[tuple[str, Upscale]]:
     """Name and function of each method at this scale: OpenCV's bicubic, then what ships."""
     shipped = [(name, upscaler(registry.load(name, scale, "cpu"))) for name, f in MODELS.items() if scale in f.scales]
-    return [("bicubic", bicubic_upscale(scale)), *shipped]
+    return [(n, f) for n, f in [("bicubic", bicubic_upscale(scale)), *shipped] if only is None or n in only]
 
 
 def upscaler(enhancer: Enhancer) -> Upscale:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 WINDOW = 11  # edge of SSIM's Gaussian window, pixels
 SIGMA = 1.5
@@ -52,17 +51,9 @@ def ssim(a: Tensor, b: Tensor) -> float:
     _, height, width = a.shape
     if min(height, width) < WINDOW:
         raise ValueError(f"SSIM needs {WINDOW} pixels each way, not {width}x{height}")
-    x = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    line = torch.exp(-(x**2) / (2 * SIGMA**2))
-    line = line / line.sum()
-
-    def mean(t: Tensor) -> Tensor:
-        t = F.conv2d(t[:, None], line.view(1, 1, 1, -1))
-        return F.conv2d(t, line.view(1, 1, -1, 1))[:, 0]
-
     a, b = a.double(), b.double()
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma * ma, mean(b * b) - mb * mb, mean(a * b) - ma * mb
+    ma, mb = _window_mean(a), _window_mean(b)
+    va, vb, cov = _window_mean(a * a) - ma * ma, _window_mean(b * b) - mb * mb, _window_mean(a * b) - ma * mb
     c1, c2 = K1**2, K2**2
     score = ((2 * ma * mb + c1) * (2 * cov + c2)) / ((ma * ma + mb * mb + c1) * (va + vb + c2))
     return float(score.mean())
@@ -72,6 +63,19 @@ def luma(rgb: Tensor) -> Tensor:
     """(3, H, W) RGB in [0, 1] -> (1, H, W): studio-range BT.601 luma /255, as the literature's PSNR on Y uses."""
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64) / 255
     return (rgb.double() * weights.view(3, 1, 1)).sum(0, keepdim=True) + 16 / 255
+
+
+def _window_mean(t: Tensor) -> Tensor:
+    """Gaussian mean of every whole window of (C, H, W). Shifted sums: float64 convolution is six times slower."""
+    raw = [math.exp(-((i - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for i in range(WINDOW)]
+    line = [weight / sum(raw) for weight in raw]
+    for axis in (1, 2):
+        length = t.shape[axis] - WINDOW + 1
+        total = t.narrow(axis, 0, length) * line[0]
+        for offset in range(1, WINDOW):
+            total.add_(t.narrow(axis, offset, length), alpha=line[offset])
+        t = total
+    return t
 
 
 def _planes(image: NDArray[Any], peak: float) -> Tensor:
