@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help setup demo serve test test-heavy lint bench openapi clean
+.PHONY: help setup demo serve test test-service test-heavy lint bench openapi clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,10 @@ serve: .venv/.runtime  ## Run the service until stopped.
 
 test: .venv/.dev  ## Run the tests.
 	$(BIN)/python -m pytest -m "not heavy" -n 2 --dist loadgroup
+
+test-service: .venv-service/.ready  ## Run the API's tests where torch is not installed.
+	! .venv-service/bin/python -c 'import torch' 2> /dev/null
+	.venv-service/bin/python -m pytest tests/service -n 2
 
 test-heavy: .venv/.dev  ## Run the long tests too.
 	$(BIN)/python -m pytest
@@ -36,7 +40,7 @@ openapi: .venv/.runtime  ## Export the API's OpenAPI document.
 	$(BIN)/gleaner openapi > docs/openapi.json
 
 clean:  ## Remove what these targets made.
-	rm -rf .venv demo-output build *.egg-info
+	rm -rf .venv .venv-service demo-output build *.egg-info
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or 3.12 is needed, this is %d.%d: make PYTHON=python3.11 ..." % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] < (3, 13) else 0)'
@@ -47,6 +51,11 @@ clean:  ## Remove what these targets made.
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-.venv/.dev: .venv/.runtime requirements/dev.txt
+.venv/.dev: .venv/.runtime requirements/dev.txt requirements/test.txt
 	$(PIP) -r requirements/dev.txt
+	touch $@
+
+.venv-service/.ready: requirements/service.txt requirements/test.txt
+	$(PYTHON) -m venv .venv-service
+	.venv-service/bin/python -m pip --disable-pip-version-check install --quiet -r requirements/service.txt -r requirements/test.txt
 	touch $@
