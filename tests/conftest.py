@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from redis import Redis
 
 from pipeline.connection import connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_logs() -> None:
+    """Only warnings: the rest would run through pytest's own output."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def redis_binary() -> str:
@@ -42,6 +50,11 @@ class RedisServer:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with connect(self.url, patience_s=10) as client:
             client.ping()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """As the kernel would: no goodbye, nothing flushed."""
@@ -90,9 +103,9 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def wait_for() -> Callable[..., None]:
-    """wait_for(condition, seconds=10): returns once the condition holds, fails the test if it never does."""
+    """wait_for(condition, seconds=30): returns once the condition holds, fails the test if it never does."""
 
-    def wait(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

