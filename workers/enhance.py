@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import structlog
+import torch
 from numpy.typing import NDArray
+from redis.exceptions import RedisError
 
 from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
 from pipeline.metrics import Metrics
@@ -38,6 +40,7 @@ class _Work:
     claimed: Claimed
     tiles: NDArray[Any]  # (n, t, t, 3)
     parts: list[NDArray[Any]]  # enhanced slices, in order
+    left: int  # tiles that no batch has had yet
     redone: bool = False
     problem: str = ""
     busy_s: float = 0.0
@@ -72,9 +75,17 @@ class EnhanceWorker:
         self._stopping.set()
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped. Raises RedisError once patience is used up, and what a lost device raises.
+
+        What is in hand then comes back to another worker after its lease.
+        """
         while not self._stopping.is_set():
-            self.step()
+            try:
+                self.step()
+            except RedisError as error:
+                if not self._stopping.is_set():
+                    raise
+                log.warning("left while Redis is away", stage="enhance", error=type(error).__name__)
         self._metrics.flush()
 
     def step(self) -> int:
@@ -117,11 +128,14 @@ class EnhanceWorker:
             self._metrics.inc("gleaner_frames_reclaimed_total")
             if not self._queue.exhausted(c):
                 return [c]
-            log.warning("frame given up", job=c.task.job, stage="enhance", frame=c.task.frame, tries=c.deliveries)
-            self._metrics.inc("gleaner_dead_letters_total")
-            self._metrics.inc("gleaner_frames_total", outcome="failed")
-            self._queue.dead_letter(c, f"given up: {c.deliveries - 1} workers did not finish it")
+            self._give_up(c, f"given up: {c.deliveries - 1} workers did not finish it")
         return []
+
+    def _give_up(self, claimed: Claimed, reason: str) -> None:
+        log.warning("frame given up", job=claimed.task.job, stage="enhance", frame=claimed.task.frame, reason=reason)
+        self._metrics.inc("gleaner_dead_letters_total")
+        self._metrics.inc("gleaner_frames_total", outcome="failed")
+        self._queue.dead_letter(claimed, reason)
 
     def _finish(self, group: Sequence[Claimed]) -> None:
         """Enhance and report a group of frames, whatever becomes of each."""
@@ -129,25 +143,31 @@ class EnhanceWorker:
         items = [(self._kind(w.task), len(w.tiles)) for w in work]
         for batch in plan_batches(items, self._batch_tiles):
             self._run_batch(batch, work)
-        for w in work:
-            self._report(w)
+            for w in {s.item: work[s.item] for s in batch.slices}.values():
+                if not w.left:  # told at once, so that results of large frames do not pile up
+                    self._report(w)
+                    w.parts.clear()
 
     def _fetch(self, claimed: Claimed) -> _Work | None:
         """The frame's pixels; None where there is nothing to do any more, which is then settled."""
         task = claimed.task
-        if self._store.exists(task.key, task.frame, "out"):
-            self._queue.done(task, FrameDone(frame=task.frame, outcome="enhanced"), claimed.entry_id)
+        try:
+            if self._store.exists(task.key, task.frame, "out"):
+                self._queue.done(task, FrameDone(frame=task.frame, outcome="enhanced"), claimed.entry_id)
+                return None
+            blob = self._store.get(task.key, task.frame, "in")
+        except ValueError as error:  # a job id that no store takes
+            self._give_up(claimed, f"its task makes no sense: {error}")
             return None
-        blob = self._store.get(task.key, task.frame, "in")
         if blob is None:  # its segment was cancelled or started over
             self._queue.ack([claimed.entry_id])
             return None
-        try:
-            tiles = np.frombuffer(blob, task.dtype).reshape(task.tiles, task.tile, task.tile, 3)
-        except ValueError:
-            self._queue.dead_letter(claimed, "its pixels in the frame store are incomplete")
+        wanted = task.tiles * task.tile * task.tile * 3 * np.dtype(task.dtype).itemsize
+        if task.tiles < 1 or task.tile < 1 or blob.nbytes != wanted:
+            self._give_up(claimed, f"its pixels in the frame store are incomplete: {blob.nbytes} of {wanted} bytes")
             return None
-        return _Work(claimed, tiles, [])
+        tiles = np.frombuffer(blob, task.dtype).reshape(task.tiles, task.tile, task.tile, 3)
+        return _Work(claimed, tiles, [], task.tiles)
 
     def _kind(self, task: FrameTask) -> Hashable:
         return task.model, task.scale, task.tile, task.dtype
@@ -158,10 +178,13 @@ class EnhanceWorker:
         tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
         try:
             result = self._models.get(model, scale).enhance(tiles)
+        except torch.AcceleratorError:  # this process has lost its device for good; a new one starts afresh
+            raise
         except Exception as error:  # whatever a model does, its frames are labelled and the worker goes on
             log.error("batch failed", stage="enhance", model=model, tiles=len(tiles), error=str(error))
             if len(batch.slices) == 1:
-                work[batch.slices[0].item].problem = f"model {model} failed: {type(error).__name__}"
+                w = work[batch.slices[0].item]
+                w.problem, w.left = f"model {model} failed: {type(error).__name__}", w.left - batch.tiles
             else:  # one frame's failure is not another's
                 for part in batch.slices:
                     self._run_batch(Batch(batch.kind, (part,)), work)
@@ -172,6 +195,7 @@ class EnhanceWorker:
             upto = at + s.hi - s.lo
             w = work[s.item]
             w.parts.append(result.pixels[at:upto])
+            w.left -= upto - at
             w.redone |= bool(result.redone[at:upto].any())
             w.busy_s += result.seconds * (upto - at) / len(tiles)
             if result.failed[at:upto].any():
