@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from pipeline.frames import FrameStore
+from pipeline.frames import PARTS, FrameStore, SegmentGone
 from pipeline.queue import FrameQueue
 from pipeline.tasks import FrameTask, SegmentKey
 from workers.plane import Enhanced
@@ -18,7 +18,11 @@ log = structlog.get_logger(__name__)
 
 
 class RedisPlane:
-    """One attempt at one segment. A context manager: leaving it frees all that the attempt left anywhere."""
+    """One attempt at one segment. A context manager: leaving it frees all that the attempt left anywhere.
+
+    `submit` and `collect` raise SegmentGone where the frame store has lost or dropped this attempt's pixels: a later
+    attempt has begun, the job is over, or Redis came back without its last second. The attempt is then to be given up.
+    """
 
     def __init__(
         self, queue: FrameQueue, store: FrameStore, key: SegmentKey, model: str, scale: int, silence_s: float
@@ -93,6 +97,8 @@ class RedisPlane:
         queued = self._queue.queued(self._key)
         lost = [task for frame, task in self._in_flight.items() if frame not in queued]
         for task in lost:
+            if not any(self._store.exists(self._key, task.frame, part) for part in PARTS):
+                raise SegmentGone(self._key)  # no worker would ever answer to it
             self._queue.put(task)
         if lost:
             log.warning("frames queued again", job=self._key.job, stage="segment", frames=len(lost))
