@@ -15,6 +15,7 @@ import structlog
 from media.facts_json import from_json
 from media.plan import plan_segments
 from media.types import MediaError
+from pipeline.frames import SegmentGone
 from pipeline.job import Job, JobState, Problem, TransitionError
 from pipeline.jobs import UnknownJob
 from pipeline.rqjobs import HandBack, stop_flag
@@ -77,6 +78,10 @@ def _run(job_id: str, stage: str, state: JobState, step: Callable[[Room, Job], N
             log.info("step dropped", job=job_id, stage=stage, reason="the job is over")
         except (TransitionError, UnknownJob):
             log.info("step dropped", job=job_id, stage=stage, reason="the job is over")
+        except SegmentGone:
+            if not room.is_over(job_id):
+                raise  # the frame store lost its pixels: tried again
+            log.info("step dropped", job=job_id, stage=stage, reason="the job is over and its pixels are gone")
         except MediaError as error:
             _fail(room, job_id, stage, Problem(code=error.code, detail=str(error)))
         except OSError as error:

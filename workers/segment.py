@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from media.facts_json import from_json
 from media.reader import VideoReader
-from media.types import Damage
+from media.types import ClipFacts, Damage, OutputSettings, Span
 from media.writer import VideoWriter
 from models.catalog import facts as model_facts
+from pipeline.frames import SegmentGone
 from pipeline.job import Job
+from pipeline.jobs import StaleAttempt
 from pipeline.progress import SegmentProgress
 from pipeline.tasks import SegmentKey
 from workers.framelog import FrameLog, segment_end
@@ -33,44 +35,61 @@ def enhance_segment(room: Room, job: Job, number: int) -> None:
     file = room.files.segment(job.id, number, output.suffix)
     log_file = room.files.segment_log(job.id, number)
     if not (file.exists() and log_file.exists()):
-        attempt = room.jobs.begin_attempt(job.id, number)
-        # Attempts never share a file: one that was thought dead may still be writing.
-        my_file = file.with_name(f"{file.stem}-{attempt}{file.suffix}")
-        my_log = log_file.with_name(f"{log_file.stem}-{attempt}{log_file.suffix}")
-        model = model_facts(job.options.model)
-        began = time.monotonic()
-        with (
-            RedisPlane(
-                room.frames,
-                room.store,
-                SegmentKey(job.id, number, attempt),
-                model.name,
-                job.scale,
-                room.settings.lease_s * SILENCE_LEASES,
-            ) as plane,
-            VideoReader(room.files.source(job.id), clip, span) as reader,
-            FrameLog(my_log) as frame_log,
-        ):
-            with VideoWriter(my_file, output) as writer:
-                tally = enhance_stretch(
-                    reader,
-                    plane,
-                    make_grid(clip.width, clip.height, model.tile, model.halo),
-                    job.scale,
-                    writer,
-                    room.settings.window_frames,
-                    on_frame=_accountant(room, job.id, number, attempt, frame_log, reader.damage),
-                    keep_going=room.keep_going(job.id),
-                )
-            frame_log.finish(tally, reader.damage, time.monotonic() - began)
-        my_log.replace(log_file)
-        my_file.replace(file)
+        key = SegmentKey(job.id, number, room.jobs.begin_attempt(job.id, number))
+        try:
+            tally = _attempt(room, job, clip, output, span, key)
+        except (SegmentGone, OSError) as error:
+            _check_still_ours(room, key, error)  # a later attempt took our pixels and files away, as it should
+            raise
         room.metrics.inc("gleaner_segments_total", result="done")
         room.metrics.inc("gleaner_tiles_reused_total", tally.reused)
     end = segment_end(log_file)
     damage = Damage(packets=end.damage["packets"], frames=end.damage["frames"])
     room.jobs.set_segment(job.id, number, _progress(Tally(**end.tally), damage, finished=True))
     _queue_next(room, job.id, number, len(spans))
+
+
+def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span: Span, key: SegmentKey) -> Tally:
+    """One attempt at the segment, to the files that bear its name."""
+    file = room.files.segment(job.id, key.segment, output.suffix)
+    log_file = room.files.segment_log(job.id, key.segment)
+    for left in file.parent.glob(f"{file.stem}-*"):  # of attempts whose process was killed
+        left.unlink(missing_ok=True)
+    # Attempts never share a file: one that was thought dead may still be writing.
+    my_file = file.with_name(f"{file.stem}-{key.attempt}{file.suffix}")
+    my_log = log_file.with_name(f"{log_file.stem}-{key.attempt}{log_file.suffix}")
+    model = model_facts(job.options.model)
+    silence_s = room.settings.lease_s * SILENCE_LEASES
+    began = time.monotonic()
+    with (
+        RedisPlane(room.frames, room.store, key, model.name, job.scale, silence_s) as plane,
+        VideoReader(room.files.source(job.id), clip, span) as reader,
+        FrameLog(my_log) as frame_log,
+    ):
+        with VideoWriter(my_file, output) as writer:
+            tally = enhance_stretch(
+                reader,
+                plane,
+                make_grid(clip.width, clip.height, model.tile, model.halo),
+                job.scale,
+                writer,
+                room.settings.window_frames,
+                on_frame=_accountant(room, job.id, key.segment, key.attempt, frame_log, reader.damage),
+                keep_going=room.keep_going(job.id),
+            )
+        frame_log.finish(tally, reader.damage, time.monotonic() - began)
+    _check_still_ours(room, key)  # log and file are to be of the same attempt
+    my_log.replace(log_file)
+    my_file.replace(file)
+    return tally
+
+
+def _check_still_ours(room: Room, key: SegmentKey, cause: Exception | None = None) -> None:
+    """Raises StaleAttempt if a later attempt has begun."""
+    latest = room.jobs.current_attempt(key.job, key.segment)
+    if latest not in (None, key.attempt):
+        what = f"attempt {key.attempt} at segment {key.segment} of {key.job}"
+        raise StaleAttempt(f"{what}: {latest} has begun") from cause
 
 
 def _queue_next(room: Room, job_id: str, number: int, segments: int) -> None:
