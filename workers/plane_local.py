@@ -7,20 +7,28 @@ import threading
 from typing import Any
 
 import numpy as np
+import structlog
+import torch
 from numpy.typing import NDArray
 
 from models.enhancer import Enhancer
 from workers.batching import plan_batches
 from workers.plane import Enhanced
 
+log = structlog.get_logger(__name__)
+
 
 class LocalPlane:
-    """Enhances in this process. A context manager: leaving it ends the thread."""
+    """Enhances in this process. A context manager: leaving it ends the thread after the batch in hand.
+
+    A frame the model fails on comes back as failed, whatever the error; `collect` raises where the device was lost.
+    """
 
     def __init__(self, enhancer: Enhancer, batch_tiles: int) -> None:
         self._enhancer, self._limit = enhancer, batch_tiles
         self._tasks: queue.SimpleQueue[tuple[int, NDArray[Any]] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Enhanced | BaseException] = queue.SimpleQueue()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="enhance", daemon=True)
 
     def __enter__(self) -> LocalPlane:
@@ -28,6 +36,7 @@ class LocalPlane:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         self._tasks.put(None)
         self._thread.join()
 
@@ -44,9 +53,16 @@ class LocalPlane:
         return done
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while (task := self._tasks.get()) is not None and not self._ended.is_set():
+            frame, tiles = task
             try:
-                self._done.put(self._enhance(*task))
+                self._done.put(self._enhance(frame, tiles))
+            except torch.AcceleratorError as error:  # the device is lost, and no later frame would fare better
+                self._done.put(error)
+            except Exception as error:  # as in the service: this frame is labelled, the others go on
+                name = self._enhancer.facts.name
+                log.error("frame failed", stage="enhance", model=name, frame=frame, error=str(error))
+                self._done.put(Enhanced(frame, "failed", None, f"model {name} failed: {type(error).__name__}"))
             except BaseException as error:  # handed to the collecting thread, which raises it
                 self._done.put(error)
 
@@ -58,6 +74,6 @@ class LocalPlane:
         ]
         busy_s = sum(result.seconds for result in results)
         if any(result.failed.any() for result in results):
-            return Enhanced(frame, "failed", None, "the network gave no valid pixels", busy_s)
+            return Enhanced(frame, "failed", None, "the network gave no valid pixels, in float32 neither", busy_s)
         outcome = "enhanced-float32" if any(result.redone.any() for result in results) else "enhanced"
         return Enhanced(frame, outcome, np.concatenate([result.pixels for result in results]), "", busy_s)
