@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from media.partfile import sync
 from media.types import Damage
 from workers.stretch import FrameRecord, Tally
 
@@ -37,8 +38,10 @@ class FrameLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            self._file.close()
+        finally:  # closing fails too where the disk is full
+            self._part.unlink(missing_ok=True)
 
     def add(self, record: FrameRecord) -> None:
         line: dict[str, Any] = {"pts": record.pts, "how": record.how, "tiles": record.tiles, "changed": record.changed}
@@ -55,6 +58,7 @@ class FrameLog:
         )
         self._file.write(json.dumps({"end": asdict(end)}, separators=(",", ":")) + "\n")
         self._file.close()
+        sync(self._part)  # a log without its end would fail the segment for good
         self._part.replace(self._path)
 
 
