@@ -41,9 +41,10 @@ class RedisUrlError(ValueError):
     """A Redis URL cannot be used. The message never repeats the URL, which may hold a password."""
 
 
-def connect(url: str | SecretStr, *, patience_s: float = PATIENCE_S) -> Redis:
+def connect(url: str | SecretStr, *, patience_s: float | Callable[[], float] = PATIENCE_S) -> Redis:
     """A client (bytes in, bytes out) whose commands bridge up to `patience_s` seconds without Redis.
 
+    A function is asked after each failure, so that a process that is to leave can be less patient from then on.
     Commands may reach Redis twice (the reply to the first was lost), so whatever is sent must bear repeating.
     Connects on first use. Raises RedisUrlError; later, redis.ConnectionError once patience is used up.
     """
@@ -104,9 +105,9 @@ def _delay(error: Exception, failures: int, backoff: AbstractBackoff, left_s: fl
 
 
 class _DeadlineRetry(Retry):
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float | Callable[[], float]) -> None:
         super().__init__(_backoff(), _MANY, _RETRIED)
-        self._patience_s = patience_s
+        self._patience_s = patience_s if callable(patience_s) else lambda: patience_s
 
     def call_with_retry(
         self,
@@ -115,7 +116,7 @@ class _DeadlineRetry(Retry):
         is_retryable: Callable[[Exception], bool] | None = None,
         with_failure_count: bool = False,
     ) -> T:
-        deadline = time.monotonic() + self._patience_s
+        began = time.monotonic()
         failures = 0
         while True:
             try:
@@ -125,7 +126,7 @@ class _DeadlineRetry(Retry):
                     raise
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
-                delay = _delay(error, failures, self._backoff, deadline - time.monotonic())
+                delay = _delay(error, failures, self._backoff, began + self._patience_s() - time.monotonic())
                 if delay is None:
                     raise
                 time.sleep(delay)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import FrameType
 
 import structlog
 
 from models.devices import resolve
-from pipeline.connection import connect
+from pipeline.connection import PATIENCE_S, connect
 from pipeline.frames import make_frame_store
 from pipeline.heartbeat import Heartbeat
 from pipeline.metrics import Metrics
@@ -21,10 +22,13 @@ from workers.loaded import LoadedModels
 
 log = structlog.get_logger(__name__)
 
+LEAVING_PATIENCE_S = 1.0  # with Redis away, once told to leave: what is in hand comes back to another worker anyway
+
 
 def run_enhance_worker(settings: Settings) -> None:
     """Enhance frames until SIGTERM or SIGINT; then finish the batch in hand and leave."""
-    redis = connect(redis_url(settings))
+    leaving = threading.Event()
+    redis = connect(redis_url(settings), patience_s=lambda: LEAVING_PATIENCE_S if leaving.is_set() else PATIENCE_S)
     name = consumer_name().replace(":", "-")
     queue = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
     models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings))
@@ -42,6 +46,7 @@ def run_enhance_worker(settings: Settings) -> None:
         )
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
+            leaving.set()
             worker.stop()
 
         signal.signal(signal.SIGTERM, stop)
