@@ -109,12 +109,15 @@ def enhance(
     report: Annotated[Path | None, typer.Option("--report", help="Write a report of what was done, as JSON.")] = None,
 ) -> None:
     """Enhance a clip in this process: no service, no Redis."""
+    from pipeline.targets import check_suffix, check_targets
     from workers.local import decide_local, enhance_local
 
     with _clean_errors():
         settings = Settings()
+        check_targets(source, (out, report))
         options = _options(settings, model, scale, target_height, codec, quality, audio)
         plan = decide_local(source, out, options, settings)
+        check_suffix(out, plan.output.suffix)
         with _progress() as progress:
             bar = progress.add_task(f"{options.model} ×{plan.scale}", total=plan.clip.frames, fps="", reused="")
             began = time.monotonic()
@@ -151,9 +154,11 @@ def submit(
     report: Annotated[Path | None, typer.Option("--report", help="With --wait: download the report.")] = None,
 ) -> None:
     """Send a clip to a running service."""
+    from pipeline.targets import check_targets
     from service.client import Client, ServiceError
 
     with _clean_errors(ServiceError), Client(url) as client:
+        check_targets(source, (out, report))
         wanted: dict[str, Any] = {"scale": scale, "target_height": target_height, "model": model}
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
@@ -298,10 +303,12 @@ def _clean_errors(*more: type[Exception]) -> Iterator[None]:
     from models.catalog import UnknownModel
     from pipeline.embedded import EmbeddedRedisError
     from pipeline.options import OptionError
+    from pipeline.targets import TargetError
 
     expected: tuple[type[Exception], ...] = (
         MediaError,
         OptionError,
+        TargetError,
         UnknownModel,
         RedisNotSetError,
         EmbeddedRedisError,

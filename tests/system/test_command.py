@@ -51,7 +51,7 @@ def sound_only(path: Path) -> None:
 BAD_FILES: dict[str, Callable[[Path], None]] = {
     "is empty": empty,
     "not a video": text,
-    "unreadable|incomplete|truncated|cannot be read": no_moov,
+    "cannot be opened.*moov": no_moov,
     "playlist": playlist,
     "concat|script|not a video": concat_script,
     "no video": sound_only,
@@ -84,6 +84,17 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     _refused(gleaner("enhance", tmp_path / "none.mp4", tmp_path / "out.mp4"), "none.mp4|no such file|not a file|exist")
     source = write_clip(tmp_path / "in.mp4", frames=2)
     _refused(gleaner("enhance", source, tmp_path / "nowhere" / "out.mp4"), "folder")
+
+
+def test_what_cannot_be_written_is_said_before_any_work(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mp4", frames=2)
+    before = source.read_bytes()
+    _refused(gleaner("enhance", source, source), "never overwritten")
+    _refused(gleaner("enhance", source, tmp_path / "out.mp4", "--report", tmp_path / "no" / "r.json"), "folder")
+    _refused(gleaner("enhance", source, tmp_path / "out.mp4", "--codec", "ffv1"), "name it out.mkv")
+    _refused(gleaner("submit", source, "-o", source), "never overwritten")
+    assert source.read_bytes() == before
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
