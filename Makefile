@@ -1,5 +1,6 @@
 # Everything runs in .venv, which these targets make; nothing is installed on the system.
 PYTHON ?= python3
+ENGINE ?= docker
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -38,6 +39,15 @@ bench: .venv/.dev  ## Measure speed; docs/benchmarks.md explains the figures.
 
 openapi: .venv/.runtime  ## Export the API's OpenAPI document.
 	$(BIN)/gleaner openapi > docs/openapi.json
+
+images:  ## Build the container images; ENGINE=podman and IMAGE_FLAGS=... if need be.
+	$(ENGINE) build $(IMAGE_FLAGS) -f docker/service.Dockerfile -t gleaner-service .
+	$(ENGINE) build $(IMAGE_FLAGS) -f docker/worker.Dockerfile -t gleaner-worker .
+
+CONFINED = $(ENGINE) run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL --entrypoint python
+images-check:  ## Look into the images: no root, no torch in the API's, and the weights load.
+	$(CONFINED) gleaner-service -c 'import os, importlib.util as u, service.app, media.probe_child; assert os.getuid() == 10001; assert not (u.find_spec("torch") or u.find_spec("cv2"))'
+	$(CONFINED) gleaner-worker -c 'import os, workers.clip; from models.catalog import MODELS; from models.registry import load; assert os.getuid() == 10001; [load(m.name, s, "cpu") for m in MODELS.values() for s in m.scales]'
 
 clean:  ## Remove what these targets made.
 	rm -rf .venv .venv-service demo-output build *.egg-info
