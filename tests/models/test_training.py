@@ -18,6 +18,7 @@ from models.training.checkpoint import CheckpointError
 from models.training.data import DataError, items
 from models.training.drawings import drawn_pair, flat_colours
 from models.training.espcn import TrainConfig, rate_at, train
+from models.training.levels import true_levels
 
 
 def drawing(seed: int) -> np.ndarray:
@@ -89,6 +90,15 @@ def test_a_folder_of_another_run_is_refused(config: TrainConfig) -> None:
     train(replace(config, steps=1))
     with pytest.raises(CheckpointError, match="batch was 2, is 3"):
         train(replace(config, steps=1, batch=3))
+
+
+def test_levels_of_a_network_that_is_off_are_put_right(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    net = Espcn(2)
+    net.load_state_dict(torch.load(config.out / checkpoint.NAME, weights_only=True)["network"])
+    low = torch.from_numpy(np.stack([drawing(seed)[:48, :48] for seed in range(8)])).permute(0, 3, 1, 2) / 255
+    report = true_levels(net, low, np.random.default_rng(0))
+    assert report.after < 0.1 * report.before
 
 
 def test_drawings_are_registered_and_flat_colours_reach_both_ends() -> None:
