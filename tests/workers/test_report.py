@@ -1,0 +1,141 @@
+"""The report says what happened to each frame, whatever the length of the clip."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from media.remux import JoinReport
+from media.types import ClipFacts, ColourTags, Damage, DamageEvent, OutputSettings
+from models.catalog import MODELS
+from workers.framelog import FrameLog
+from workers.report import STATEMENT_LEARNED, STATEMENT_PLAIN, Subject, summarise, write_report
+from workers.stretch import FrameRecord, Tally
+
+COLOUR = ColourTags(full_range=False, matrix=1, primaries=1, transfer=1)
+CLIP = ClipFacts(
+    container="matroska,webm",
+    codec="h264",
+    width=96,
+    height=64,
+    pix_fmt="yuv420p",
+    bit_depth=8,
+    grey=False,
+    rotation=0,
+    sample_aspect_ratio=Fraction(1),
+    colour=COLOUR,
+    interlaced="progressive",
+    time_base=Fraction(1, 1000),
+    start_pts=0,
+    duration_s=0.2,
+    average_rate=None,
+    frames=5,
+    video_index=0,
+)
+OUTPUT = OutputSettings(
+    codec="h264",
+    quality="standard",
+    container="mp4",
+    suffix=".mp4",
+    pix_fmt="yuv420p",
+    width=192,
+    height=128,
+    time_base=Fraction(1, 1000),
+    colour=COLOUR,
+    rotation=0,
+    sample_aspect_ratio=Fraction(1),
+    notes=("a note",),
+)
+HOWS = ("enhanced", "enhanced-float32", "reused", "resized")
+
+
+def subject(model: str) -> Subject:
+    return Subject(
+        job="job-a",
+        source_name='a "clip" – 1.mkv',
+        source_sha256="ab" * 32,
+        source_bytes=123,
+        clip=CLIP,
+        model=MODELS[model],
+        scale=2,
+        output=OUTPUT,
+        requested={"model": model},
+    )
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> list[Path]:
+    """Two segments of four and one frames."""
+    paths = [tmp_path / "00000.jsonl", tmp_path / "00001.jsonl"]
+    with FrameLog(paths[0]) as log:
+        for number, how in enumerate(HOWS):
+            log.add(FrameRecord(40 * number, how, 6, 3, damaged=how == "resized", detail=how))
+        events = [DamageEvent(120, "frame is corrupt")] * 60
+        damage = Damage(packets=1, frames=1, events=events)
+        log.finish(Tally(frames=4, resized=1, tiles=24, reused=12, busy_s=1.5), damage, 2.0)
+    with FrameLog(paths[1]) as log:
+        log.add(FrameRecord(163, "enhanced", 6, 6, damaged=False))
+        log.finish(Tally(frames=1, tiles=6, busy_s=0.25), Damage(packets=2, events=events), 1.0)
+    return paths
+
+
+def test_sums_go_over_all_segments(logs: list[Path]) -> None:
+    summary = summarise(subject("lanczos"), logs, JoinReport(5, ("audio",), ("data: why",)), "cd" * 32, 456)
+    assert summary["frames"] == {
+        "written": 5,
+        "enhanced": 3,
+        "enhanced_again_in_float32": 1,
+        "reused_whole": 1,
+        "resized_only": 1,
+    }
+    assert summary["timing"] == {"time_base": "1/1000", "first_pts": 0, "last_pts": 163}
+    assert summary["reuse_share"] == 0.4
+    assert (summary["damage"]["packets"], summary["damage"]["frames"]) == (3, 1)
+    assert len(summary["damage"]["events"]) == 100
+    assert summary["network_s"] == 1.75
+    assert summary["streams"] == {"kept": ["audio"], "dropped": ["data: why"]}
+    assert (summary["output"]["sha256"], summary["output"]["bytes"]) == ("cd" * 32, 456)
+    assert summary["output"]["notes"] == ["a note"]
+
+
+@pytest.mark.parametrize(("model", "statement"), [("lanczos", STATEMENT_PLAIN), ("espcn-x2", STATEMENT_LEARNED)])
+def test_it_says_whether_the_model_learned(model: str, statement: str, logs: list[Path]) -> None:
+    summary = summarise(subject(model), logs, JoinReport(5, (), ()), "cd" * 32, 456)
+    assert summary["statement"] == statement
+    assert summary["model"]["name"] == model
+    assert summary["model"]["learned"] is (model != "lanczos")
+    assert summary["model"]["weights_sha256"] == MODELS[model].sha256
+
+
+def test_the_file_is_one_json_document_with_every_frame(logs: list[Path], tmp_path: Path) -> None:
+    summary = summarise(subject("espcn-x2"), logs, JoinReport(5, (), ()), "cd" * 32, 456)
+    path = tmp_path / "report.json"
+    write_report(path, summary, logs)
+    written = json.loads(path.read_text(encoding="utf-8"))
+    frames = written.pop("frame_log")
+    assert written == json.loads(json.dumps(summary))
+    assert [frame["pts"] for frame in frames] == [0, 40, 80, 120, 163]
+    assert [frame["how"] for frame in frames] == [*HOWS, "enhanced"]
+    assert not (tmp_path / "report.json.part").exists()
+
+
+def test_a_clip_without_frames_has_a_report(tmp_path: Path) -> None:
+    log_file = tmp_path / "00000.jsonl"
+    with FrameLog(log_file) as log:
+        log.finish(Tally(), Damage(packets=3), 0.1)
+    summary = summarise(subject("lanczos"), [log_file], JoinReport(0, (), ()), "cd" * 32, 0)
+    assert summary["timing"]["first_pts"] is None
+    assert summary["reuse_share"] == 0.0
+    write_report(tmp_path / "report.json", summary, [log_file])
+    assert json.loads((tmp_path / "report.json").read_text())["frame_log"] == []
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(logs: list[Path], tmp_path: Path) -> None:
+    summary = summarise(subject("lanczos"), logs, JoinReport(5, (), ()), "cd" * 32, 456)
+    logs[1].unlink()
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path / "report.json", summary, logs)
+    assert [path.name for path in tmp_path.iterdir()] == ["00000.jsonl"]
