@@ -40,7 +40,7 @@ class _Pictures:
 
     def write(self, image: Image, pts: int, *, grey: bool = False, duration: int | None = None) -> None:
         if grey:
-            image = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2).astype(image.dtype)
+            image = np.repeat(np.rint(image.mean(axis=2, keepdims=True)), 3, axis=2).astype(image.dtype)
         self.taken.append(resize(image, self._output.width, self._output.height).copy())
 
 
