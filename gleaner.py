@@ -43,6 +43,10 @@ QualityOption = Annotated[Quality, typer.Option("--quality", help="Of the encode
 AudioOption = Annotated[bool, typer.Option("--audio/--no-audio", help="Keep the clip's sound.")]
 
 
+class _UnusableError(Exception):
+    """Something given cannot be used; the message is for people."""
+
+
 class WorkerKind(StrEnum):
     CLIP = "clip"
     ENHANCE = "enhance"
@@ -51,12 +55,10 @@ class WorkerKind(StrEnum):
 @app.command()
 def serve() -> None:
     """Run the whole service on this machine: API, workers and, unless REDIS_URL is set, a Redis of its own."""
-    from pipeline.logs import configure
     from pipeline.standalone import run_standalone
 
-    settings = Settings()
-    configure(settings.log_level)
     with _clean_errors():
+        settings = _settings()
         run_standalone(settings, command=[sys.executable, "-m", "gleaner"])
 
 
@@ -65,12 +67,15 @@ def api() -> None:
     """Run the HTTP API only; needs REDIS_URL."""
     import uvicorn
 
+    from pipeline.standalone import check_address
     from service.app import create_app
 
     with _clean_errors():
         settings = _settings()
+        redis = redis_url(settings).get_secret_value()
+        check_address(settings.host, settings.port)
         uvicorn.run(
-            create_app(settings, redis_url(settings).get_secret_value()),
+            create_app(settings, redis),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -254,10 +259,15 @@ def openapi() -> None:
 
 def _settings() -> Settings:
     """The settings of a process of the service, whose log is set up by them."""
+    from models.catalog import UnknownModel, facts
     from pipeline.logs import configure
 
     settings = Settings()
     configure(settings.log_level)
+    try:
+        facts(settings.default_model)
+    except UnknownModel as error:
+        raise _UnusableError(f"GLEANER_DEFAULT_MODEL: {error}") from None
     return settings
 
 
@@ -298,17 +308,22 @@ def _progress() -> Progress:
 def _clean_errors(*more: type[Exception]) -> Iterator[None]:
     """What the user gave and cannot be used becomes one line on stderr and exit code 2."""
     from pydantic import ValidationError
+    from redis.exceptions import ConnectionError as RedisConnectionError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 
     from media.types import MediaError
     from models.catalog import UnknownModel
     from pipeline.embedded import EmbeddedRedisError
     from pipeline.options import OptionError
+    from pipeline.standalone import AddressError
     from pipeline.targets import TargetError
 
     expected: tuple[type[Exception], ...] = (
         MediaError,
         OptionError,
         TargetError,
+        AddressError,
+        _UnusableError,
         UnknownModel,
         RedisNotSetError,
         EmbeddedRedisError,
@@ -326,6 +341,9 @@ def _clean_errors(*more: type[Exception]) -> Iterator[None]:
             + ("" if "redis_url" in name.lower() else f" (got {e['input']!r:.80})")
             for name, e in zip(names, error.errors(), strict=True)
         )
+    except (RedisConnectionError, RedisTimeoutError) as error:
+        # Its text may hold an address or a name.
+        line = f"Redis does not answer ({type(error).__name__}); see that it runs and that REDIS_URL is right"
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             line = "the disk is full; free space or choose another folder for the result"

@@ -6,8 +6,10 @@ Starts commands and knows what they are called, not what they do.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,31 @@ CLIP_GRACE_S = 20.0  # more than the worker gives the job it runs to hand itself
 ENHANCE_GRACE_S = 60.0  # one round of batches
 
 log = structlog.get_logger(__name__)
+
+
+class AddressError(Exception):
+    """The API cannot listen where it is told to. The message is for people."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Fails at once where the API's address cannot be had; supervised, it would be started again for ever.
+
+    Raises AddressError.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)  # two sockets may be bound to one address, but not listen on it
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressError(f"port {port} of {host} is taken; stop what uses it, or set GLEANER_PORT") from None
+        raise AddressError(
+            f"cannot listen on {host}, port {port} ({error.strerror or error}); set GLEANER_HOST and GLEANER_PORT"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +82,9 @@ class _Started:
 def run_standalone(settings: Settings, command: Sequence[str]) -> None:
     """Run until SIGTERM or SIGINT, then drain and stop all.
 
-    command: how `gleaner` is called, e.g. ("python", "-m", "gleaner"). Raises EmbeddedRedisError.
+    command: how `gleaner` is called, e.g. ("python", "-m", "gleaner"). Raises EmbeddedRedisError, AddressError.
     """
+    check_address(settings.host, settings.port)
     frames = frame_store_dir(settings)
     env = {**os.environ, "GLEANER_FRAME_STORE_DIR": str(frames)}
     redis = None if settings.redis_url else EmbeddedRedis(settings.data_dir / "redis")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,6 +110,17 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", frames=2)
     _refused(gleaner("enhance", source, tmp_path / "out.mp4", GLEANER_DEVICE="abacus"), "GLEANER_DEVICE.*abacus")
+
+
+def test_a_service_that_could_never_run_is_not_started(tmp_path: Path) -> None:
+    data = {"GLEANER_DATA_DIR": str(tmp_path / "data")}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        _refused(gleaner("serve", GLEANER_PORT=port, **data), f"port {port} .*is taken")
+        _refused(gleaner("api", GLEANER_PORT=port, REDIS_URL="redis://127.0.0.1:9", **data), f"port {port} .*is taken")
+    _refused(gleaner("serve", GLEANER_PORT="abc", **data), "GLEANER_PORT.*abc")
+    _refused(gleaner("serve", GLEANER_DEFAULT_MODEL="nonesuch", **data), "GLEANER_DEFAULT_MODEL.*nonesuch.*lanczos")
+    assert not (tmp_path / "data").exists()
 
 
 def test_no_service_is_named(tmp_path: Path) -> None:
