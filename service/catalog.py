@@ -11,6 +11,7 @@ from service.schemas import ModelBody, ModelListBody
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="List models")
 async def list_models(backend: Given) -> ModelListBody:
     """Name, scales, what it was made for and trained on, and whether it invents detail."""

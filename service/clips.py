@@ -100,6 +100,7 @@ async def _accepted(backend: Backend, job: Job, headers: dict[str, str]) -> Resp
     return JSONResponse(body.model_dump(mode="json"), 202, headers)
 
 
+@router.head("", include_in_schema=False)
 @router.get("", summary="List clips", responses={400: {"model": ProblemBody}})
 async def list_clips(
     backend: Given,
@@ -133,6 +134,7 @@ def _page(
     return clip_views(backend, jobs), cursor
 
 
+@router.head("/{clip_id}", include_in_schema=False)
 @router.get(
     "/{clip_id}",
     response_model=ClipBody,

@@ -11,12 +11,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from media.types import MediaError
-from service.problems import PROBLEMS, ProblemError, response
+from service.problems import PROBLEMS, ProblemError, invalid, response
 
 log = structlog.get_logger()
 
+METHODS = ("GET", "HEAD", "POST", "DELETE")  # that this API uses anywhere
 NO_ANSWER_STATUS = 499  # as nginx logs it: the client went away, nobody reads this
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
 _REDIS_AWAY = (
@@ -62,9 +64,7 @@ async def _media(request: Request, error: Exception) -> Response:
 
 async def _validation(request: Request, error: Exception) -> Response:
     found = cast(RequestValidationError, error).errors()
-    errors = [{"field": ".".join(str(p) for p in e["loc"][1:]) or "body", "detail": str(e["msg"])} for e in found]
-    fields = ", ".join(e["field"] for e in errors)
-    return answer(request, ProblemError("invalid-request", f"not valid: {fields}", errors=errors))
+    return answer(request, invalid([(".".join(map(str, e["loc"][1:])) or "body", e) for e in found]))
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -74,7 +74,19 @@ async def _http(request: Request, error: Exception) -> Response:
         "not-found": f"nothing lives at {request.url.path}",
         "method-not-allowed": f"{request.method} is not allowed at {request.url.path}",
     }
-    return answer(request, ProblemError(code, details.get(code, str(http.detail)), headers=http.headers))
+    headers = dict(http.headers or {})
+    if code == "method-not-allowed":
+        headers["Allow"] = ", ".join(_methods(request))
+    return answer(request, ProblemError(code, details.get(code, str(http.detail)), headers=headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """What is allowed at the request's path: Starlette names the methods of the first route that has the path only."""
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _disconnect(request: Request, error: Exception) -> Response:

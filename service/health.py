@@ -16,18 +16,21 @@ RETRY_AFTER_S = 5
 router = APIRouter(tags=["service"])
 
 
+@router.head("/", include_in_schema=False)
 @router.get("/", summary="Where to go")
 async def index() -> dict[str, str]:
     """Entry points of the API."""
     return {"clips": "/v1/clips", "models": "/v1/models", "openapi": "/openapi.json", "health": "/readyz"}
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Alive?")
 async def livez() -> HealthBody:
     """Always ok while the process answers."""
     return HealthBody(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=HealthBody, summary="Ready?", responses={503: {"model": HealthBody}})
 async def readyz(backend: Given) -> JSONResponse:
     """Whether a clip sent now would be worked on: job store, disk space, and a worker of each kind."""

@@ -60,7 +60,9 @@ async def receive(request: Request, query: SubmitQuery, backend: Backend, upload
 
 async def _receive_form(request: Request, given: Fields, backend: Backend, upload: Upload) -> Received:
     settings, name = backend.settings, ""
-    check_length(request, settings.upload_limit_bytes + OVERHEAD_BYTES, backend.files, settings.disk_reserve_bytes)
+    check_length(
+        request, settings.upload_limit_bytes, backend.files, settings.disk_reserve_bytes, overhead_bytes=OVERHEAD_BYTES
+    )
 
     async def begin(filename: str, fields: Fields) -> None:
         nonlocal name

@@ -12,7 +12,7 @@ from models.catalog import MODELS, UnknownModel, facts
 from pipeline.job import ClipOptions
 from pipeline.options import OptionError, check
 from pipeline.settings import Settings
-from service.problems import ProblemError
+from service.problems import ProblemError, invalid
 from service.schemas import SubmitOptions
 from service.views import output_of
 
@@ -24,9 +24,7 @@ def early(fields: Mapping[str, Any], settings: Settings) -> ClipOptions:
     try:
         form = SubmitOptions.model_validate(dict(fields))
     except ValidationError as error:
-        errors = [{"field": ".".join(map(str, e["loc"]))[:64], "detail": e["msg"]} for e in error.errors()]
-        wrong = ", ".join(e["field"] for e in errors)
-        raise ProblemError("invalid-request", f"not valid: {wrong}", errors=errors) from None
+        raise invalid([(".".join(map(str, e["loc"])), e) for e in error.errors()]) from None
     options = ClipOptions.model_validate({**form.model_dump(), "model": form.model or settings.default_model})
     _scale(options, _ANY_HEIGHT)
     return options

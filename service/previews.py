@@ -125,6 +125,7 @@ async def _hopeless(backend: Backend) -> Exception:
         await sleep(LOOK_EVERY_S)
 
 
+@router.head("/{preview_id}/{name}.png", include_in_schema=False)
 @router.get(
     "/{preview_id}/{name}.png",
     response_class=FileResponse,

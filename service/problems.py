@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "/problems/"  # a relative reference: an identifier, not necessarily a page
 REDIS_RETRY_S = 5
 BUSY_RETRY_S = 10
+
+
+_WORDS = {"extra_forbidden": "there is no such option"}  # where pydantic's own are not for users
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,13 @@ class ProblemError(Exception):
         self.code, self.detail = code, detail
         self.errors = errors or []
         self.headers = dict(headers or {})
+
+
+def invalid(found: Iterable[tuple[str, Mapping[str, Any]]]) -> ProblemError:
+    """'invalid-request' of pydantic's errors, each with the name of its field."""
+    errors = [{"field": field[:64], "detail": _WORDS.get(str(e["type"]), str(e["msg"]))} for field, e in found]
+    listed = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
+    return ProblemError("invalid-request", f"not valid: {listed}", errors=errors)
 
 
 def response(problem: ProblemError, *, instance: str, trace_id: str) -> JSONResponse:

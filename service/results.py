@@ -52,6 +52,7 @@ async def clip_result(request: Request, job: ClipJob, backend: Given) -> Respons
     return await send_file(request, backend.files.result(job.id, suffix), MEDIA_TYPES.get(suffix, ""), headers)
 
 
+@router.head("/{clip_id}/report", include_in_schema=False)
 @router.get(
     "/{clip_id}/report",
     response_class=FileResponse,

@@ -24,11 +24,16 @@ WRITE_BYTES = 1024 * 1024  # handed to a thread at once; what one upload holds i
 IDLE_TIMEOUT_S = 60.0  # an upload that sends nothing for so long is given up
 
 
-def check_length(request: Request, limit_bytes: int, files: JobFiles, reserve_bytes: int) -> None:
-    """Refuses, before a byte is read, a body whose Content-Length is over the limit or too much for the disk."""
+def check_length(
+    request: Request, limit_bytes: int, files: JobFiles, reserve_bytes: int, overhead_bytes: int = 0
+) -> None:
+    """Refuses, before a byte is read, a body whose Content-Length is over the limit or too much for the disk.
+
+    overhead_bytes: what the body may have beside the clip.
+    """
     text = request.headers.get("content-length")
     length = int(text) if text is not None and text.isdecimal() else 0
-    if length > limit_bytes:
+    if length > limit_bytes + overhead_bytes:
         raise too_large(limit_bytes)
     if files.free_bytes() - length < reserve_bytes:
         raise disk_full()

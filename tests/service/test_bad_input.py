@@ -163,10 +163,13 @@ def test_a_traversal_name_in_a_form_is_never_a_path(service: Any, clip: Path, tm
 def test_a_content_length_over_the_limit_is_refused_before_the_body(service: Any) -> None:
     size = service.settings.upload_limit_bytes + 1
     head = f"POST /v1/clips HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\nContent-Length: {size}\r\n\r\n"
-    with talk(service, head.encode()) as connection:
-        answer = read_all(connection)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"too-large" in answer
+    form = head.replace("video/mp4", "multipart/form-data; boundary=b").replace(str(size), str(size + 1_000_000))
+    for request in (head, form):
+        with talk(service, request.encode()) as connection:
+            answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"too-large" in answer
+        assert f"larger than {size - 1} bytes".encode() in answer  # the clip's limit, not the body's
 
 
 def test_a_chunked_body_over_the_limit_is_cut_off(serve: Callable[..., Any]) -> None:

@@ -149,3 +149,33 @@ def test_every_code_is_in_the_docs_with_its_status() -> None:
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     listed = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", page, re.MULTILINE))
     assert listed == {code: str(kind.status) for code, kind in PROBLEMS.items()}
+
+
+def test_a_wrong_method_is_told_all_that_are_allowed(service: Any) -> None:
+    for path, allowed in (
+        ("/v1/clips", "GET, HEAD, POST"),
+        ("/v1/clips/x", "GET, HEAD, DELETE"),
+        ("/livez", "GET, HEAD"),
+    ):
+        answer = service.http.patch(path)
+        assert_problem(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == allowed
+
+
+def test_what_can_be_got_has_a_head(service: Any, clip: Path) -> None:
+    id = service.submitted(clip)
+    for path in ("/", "/livez", "/v1/models", "/v1/clips", f"/v1/clips/{id}"):
+        head, get = service.http.head(path), service.http.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == str(len(get.content))
+    assert service.http.head("/readyz").status_code == 503
+    assert service.http.head("/v1/clips/none").status_code == 404
+
+
+def test_wrong_options_are_told_in_words(service: Any, clip: Path) -> None:
+    body = assert_problem(service.submit(clip, scale="x", colour="red"), 422, "invalid-request")
+    assert "scale: " in body["detail"]
+    assert "colour: there is no such option" in body["detail"]
+    assert {error["field"] for error in body["errors"]} == {"scale", "colour"}
+    query = assert_problem(service.http.post("/v1/clips?sclae=2", content=b"x"), 422, "invalid-request")
+    assert query["errors"] == [{"field": "sclae", "detail": "there is no such option"}]
