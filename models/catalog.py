@@ -32,11 +32,14 @@ MODELS: dict[str, ModelFacts] = {
             learned=True,
             domain="general scenes and surveillance footage, day and infrared",
             dtypes=("bfloat16", "float32"),
-            licence="trained by this project; see models/weights/README.md for the licences of its data",
+            licence="CC BY-SA 4.0, as part of its training pictures; see models/weights/README.md",
             weights="espcn-x2.safetensors",
             sha256="8dd7f78af4f19f183ba19c3f5dcd4e550dcfc1e0b74a58484b946064ed06e5c4",
             trained_on=_ESPCN_DATA,
-            envelope="preliminary weights, measured in training only",
+            envelope=(
+                "RGB PSNR on dev stills: clean bicubic 31.53 dB (Lanczos 30.61),"
+                " surveillance profile 27.84 dB (Lanczos 27.50); not on saturated graphics"
+            ),
         ),
         ModelFacts(
             name="espcn-x4",
@@ -47,11 +50,14 @@ MODELS: dict[str, ModelFacts] = {
             learned=True,
             domain="general scenes and surveillance footage, day and infrared",
             dtypes=("bfloat16", "float32"),
-            licence="trained by this project; see models/weights/README.md for the licences of its data",
+            licence="CC BY-SA 4.0, as part of its training pictures; see models/weights/README.md",
             weights="espcn-x4.safetensors",
             sha256="3411c6a6c453173f62dcc934016326de3fe803286d145ff8ba8962faea7a1c44",
             trained_on=_ESPCN_DATA,
-            envelope="preliminary weights, measured in training only",
+            envelope=(
+                "RGB PSNR on dev stills: clean bicubic 25.95 dB (Lanczos 25.38),"
+                " surveillance profile 24.10 dB (Lanczos 23.81); not on saturated graphics"
+            ),
         ),
     )
 }
