@@ -47,6 +47,9 @@ def decide(facts: ClipFacts, width: int, height: int, codec: str, quality: str) 
     if quality not in QUALITIES:
         raise MediaError("unsupported-output", f"Quality {quality!r} is unknown; choose one of {', '.join(QUALITIES)}.")
     notes: list[str] = []
+    if facts.interlaced != "progressive":
+        first = "top" if facts.interlaced == "tff" else "bottom"
+        notes.append(f"deinterlaced (bwdif, {first} field first): one frame of each two fields")
     codec = choose_codec(facts, width, height, codec, notes)
     pix_fmt = choose_format(facts, width, height, codec, notes)
     container = "matroska" if codec == "ffv1" else "mp4"
@@ -115,6 +118,8 @@ def choose_format(facts: ClipFacts, width: int, height: int, codec: str, notes: 
     if width % 2 or height % 2:
         sampling = "444"
         notes.append(f"4:4:4 chroma keeps the odd size {width}×{height} exact; some players cannot show it")
+    elif full_chroma:
+        notes.append("4:2:0 chroma, which all players take; the source has one colour sample a pixel: ffv1 keeps them")
     return f"yuv{sampling}p" + ("10le" if depth == 10 else "")
 
 

@@ -120,3 +120,17 @@ def test_a_target_height_is_of_the_displayed_picture() -> None:
     assert output_size(facts(640, 360), 4, 1080) == (1920, 1080)
     assert output_size(facts(640, 360, rotation=90), 4, 1280) == (1280, 720)
     assert output_size(facts(641, 359), 4, 719) == (1284, 720)
+
+
+@pytest.mark.parametrize(("order", "words"), [("tff", "top field first"), ("bff", "bottom field first")])
+def test_deinterlacing_is_noted(order: str, words: str) -> None:
+    assert any(
+        "bwdif" in note and words in note for note in decide(facts(interlaced=order), 640, 360, "auto", "high").notes
+    )
+    assert not decide(facts(), 640, 360, "auto", "high").notes
+
+
+def test_chroma_that_is_lost_is_noted() -> None:
+    full = facts(pix_fmt="yuv444p")
+    assert any("4:2:0" in note for note in decide(full, 1280, 720, "auto", "high").notes)
+    assert not decide(full, 1280, 720, "ffv1", "high").pix_fmt.startswith("yuv420")
