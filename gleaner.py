@@ -242,10 +242,10 @@ def train_espcn(
     threads: Annotated[int, typer.Option("--threads", help="Of torch.")] = 1,
 ) -> None:
     """Train ESPCN on degraded pictures. SIGTERM stops it cleanly; the same command goes on."""
-    from models.training.espcn import TrainConfig, train
+    from models.training.espcn import TrainConfig, run_until_signal
 
     with _clean_errors():
-        result = train(TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads))
+        result = run_until_signal(TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads))
         typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
 
 

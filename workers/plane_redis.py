@@ -9,12 +9,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from pipeline.frames import PARTS, FrameStore, SegmentGone
+from media.types import MediaError
+from pipeline.frames import PARTS, FrameStore, FrameStoreFull, SegmentGone
 from pipeline.queue import FrameQueue
 from pipeline.tasks import FrameTask, SegmentKey
 from workers.plane import Enhanced
 
 log = structlog.get_logger(__name__)
+
+STORE_RETRY_S = 0.2
+STORE_PATIENCE_S = 30.0  # how long other jobs may take to make room in a full frame store
 
 
 class RedisPlane:
@@ -55,11 +59,23 @@ class RedisPlane:
             tile=tiles.shape[1],
             dtype=dtype,
         )
-        self._store.put(self._key, frame, "in", np.ascontiguousarray(tiles).data)
+        self._put(frame, tiles)
         if not self._in_flight:
             self._last_reply = time.monotonic()
         self._in_flight[frame] = task
         self._queue.put(task)
+
+    def _put(self, frame: int, tiles: NDArray[Any]) -> None:
+        """Store a frame's pixels, waiting for others to make room. Raises MediaError("frame-store-full")."""
+        deadline = time.monotonic() + STORE_PATIENCE_S
+        while True:
+            try:
+                self._store.put(self._key, frame, "in", np.ascontiguousarray(tiles).data)
+                return
+            except FrameStoreFull as error:
+                if time.monotonic() > deadline:
+                    raise MediaError("frame-store-full", f"There is no room for pixels in flight: {error}") from error
+                time.sleep(STORE_RETRY_S)
 
     def collect(self, timeout_s: float) -> Enhanced | None:
         done = self._queue.wait_done(self._key, timeout_s)
