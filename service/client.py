@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import httpx2
 
 POLL_S = 0.5
+PATIENCE_S = 60.0  # how long following a clip bridges a service that is away, e.g. restarted
 CHUNK_BYTES = 1 << 20
 TERMINAL = frozenset({"done", "failed", "cancelled"})
 
@@ -21,10 +23,17 @@ class ServiceError(Exception):
     """The service refused or could not be reached. The message is for people."""
 
 
+class ServiceAwayError(ServiceError):
+    """The service, or what it needs, could not be reached; it may come back."""
+
+
 class Client:
     """One service. A context manager: leaving it closes its connections."""
 
     def __init__(self, url: str) -> None:
+        """Raises ServiceError where `url` is none of HTTP."""
+        if not re.match(r"https?://[^/]", url):
+            raise ServiceError(f"{url} is no address of a service; give one like http://127.0.0.1:8000")
         # Uploads and downloads take as long as they take; only silence is limited.
         self._http = httpx2.Client(base_url=url.rstrip("/"), timeout=httpx2.Timeout(60.0))
 
@@ -59,12 +68,22 @@ class Client:
         return job
 
     def follow(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """The job's record again and again, until it has ended; the last one is the end."""
+        """The job's record again and again, until it has ended; the last one is the end.
+
+        A service that is away is waited for. Raises ServiceError where it stays away for PATIENCE_S.
+        """
+        seen = time.monotonic()
         while True:
-            job = self._ask("GET", f"/v1/clips/{job_id}").json()
-            yield job
-            if job["state"] in TERMINAL:
-                return
+            try:
+                job = self._ask("GET", f"/v1/clips/{job_id}").json()
+            except ServiceAwayError:
+                if time.monotonic() - seen > PATIENCE_S:
+                    raise
+            else:
+                seen = time.monotonic()
+                yield job
+                if job["state"] in TERMINAL:
+                    return
             time.sleep(POLL_S)
 
     def download(self, job_id: str, what: str, out: Path) -> None:
@@ -90,11 +109,13 @@ class Client:
         try:
             response = self._http.request(method, path, **wanted)
         except httpx2.TransportError as error:
-            where = self._http.base_url
-            raise ServiceError(
-                f"no answer from {where.scheme}://{where.host}:{where.port or 80} ({type(error).__name__}); "
+            where = str(self._http.base_url).rstrip("/")
+            raise ServiceAwayError(
+                f"no answer from {where} ({type(error).__name__}); "
                 "is the service running? Start it with `gleaner serve`, or give --url"
             ) from None
+        if response.status_code in (502, 503, 504):
+            raise ServiceAwayError(_problem(response))
         if response.status_code >= 400:
             raise ServiceError(_problem(response))
         return response
