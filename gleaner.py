@@ -30,9 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-models_app = typer.Typer(help="The models.", invoke_without_command=True)
 train_app = typer.Typer(help="Train the weights that ship.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
 ModelOption = Annotated[str | None, typer.Option("--model", help="Model to use; `gleaner models` lists them.")]
@@ -215,11 +213,9 @@ def sample(
         write_sample(out, clean, seconds=seconds, seed=seed)
 
 
-@models_app.callback()
-def models(context: typer.Context) -> None:
-    """List the models."""
-    if context.invoked_subcommand is not None:
-        return
+@app.command()
+def models() -> None:
+    """List the models and what was measured of them."""
     from rich.console import Console
     from rich.table import Table
 
@@ -245,7 +241,9 @@ def train_espcn(
     from models.training.espcn import TrainConfig, run_until_signal
 
     with _clean_errors():
-        result = run_until_signal(TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads))
+        result = run_until_signal(
+            TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads)
+        )
         typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
 
 
