@@ -63,24 +63,18 @@ def serve() -> None:
 @app.command()
 def api() -> None:
     """Run the HTTP API only; needs REDIS_URL."""
-    import uvicorn
-
     from pipeline.standalone import check_address
     from service.app import create_app
+    from service.server import Server
 
     with _clean_errors():
         settings = _settings()
         redis = redis_url(settings).get_secret_value()
         check_address(settings.host, settings.port)
-        uvicorn.run(
-            create_app(settings, redis),
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
+        server = Server(create_app(settings, redis), settings.host, settings.port)
+        server.run()
+        if not server.started:
+            raise typer.Exit(1)
 
 
 @app.command()

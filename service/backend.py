@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Backend:
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(REDIS_THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
     streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+    leaving: threading.Event = field(default_factory=threading.Event)  # set by a signal: what lasts is to end
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a blocking function that talks to Redis returns. Raises redis.TimeoutError after ANSWER_S."""

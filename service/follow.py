@@ -10,19 +10,21 @@ from pipeline.job import TERMINAL
 from pipeline.jobs import UnknownJob
 from service.backend import Backend
 
-BLOCK_MS = 5000
+BLOCK_MS = 1000  # how soon a stream notices that the server is leaving
 _LAST = frozenset({*TERMINAL, "deleted"})
 
 
 async def follow(backend: Backend, job_id: str, after: str | None) -> AsyncIterator[Event]:
-    """Events after that id, ending with the terminal state. An event with an empty id was not in the stream.
+    """Events after that id, ending with the terminal state, or when the server is leaving.
+
+    An event with an empty id was not in the stream.
 
     Where the stream ends without the terminal state (it was read before, or trimmed), the job's record supplies it;
     a job that was deleted ends with state "deleted".
     """
     at = events.resume_point(after)
     block_ms = 0  # the first look does not wait
-    while True:
+    while not backend.leaving.is_set():
         page = await backend.reader.read_events(job_id, at, block_ms)
         ended = None if page else await _ended(backend, job_id)
         if ended is not None:

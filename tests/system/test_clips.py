@@ -169,3 +169,21 @@ def test_redis_keeps_nothing_of_a_finished_clip_but_its_record(
         ours = {key.decode() for key in redis.keys("*") if job["id"].encode() in key}
         assert ours <= {f"gleaner:job:{job['id']}{part}" for part in ("", ":events", ":progress", ":attempts", ":told")}
         assert not redis.keys("rq:job:*")
+
+
+def test_an_open_event_stream_does_not_keep_the_service_from_stopping(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    service = start_service()
+    clip = write_clip(tmp_path / "in.mp4", size=SIZE, frames=120)
+    with Client(service.url) as client:
+        job_id = client.submit(clip, {"scale": "4"})["id"]
+    with httpx2.stream("GET", f"{service.url}/v1/clips/{job_id}/events", timeout=30) as events:
+        lines = events.iter_lines()
+        while not next(lines).startswith("event: state"):
+            pass
+        service.process.terminate()
+        for _ in lines:  # the stream ends by itself, and in order
+            pass
+    assert service.stop() == 0
+    assert "graceful shutdown exceeded" not in service.log.read_text()
