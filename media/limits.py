@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ProbeLimits:
-    """`memory_bytes` is the address space of the child process that probes; it needs about 400 MiB to start."""
+    """`memory_bytes` is the address space of the child process that probes; it needs about 200 MiB to start."""
 
     max_bytes: int | None  # None: no limit on the file
     max_pixels: int  # width x height of the coded picture

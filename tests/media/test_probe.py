@@ -162,7 +162,7 @@ def test_a_codec_no_camera_writes_is_refused(tmp_path: Path) -> None:
         (replace(LIMITS, max_duration_s=1.0), "too-long", "2 s"),
         (replace(LIMITS, max_streams=1), "too-many-streams", "2 streams"),
         (replace(LIMITS, timeout_s=0.01), "probe-timeout", "0.01"),
-        (replace(LIMITS, memory_bytes=200 << 20), "probe-failed", "200 MiB"),
+        (replace(LIMITS, memory_bytes=128 << 20), "probe-failed", "128 MiB"),
     ],
 )
 def test_limits_are_kept_and_named(tmp_path: Path, limits: ProbeLimits, code: str, value: str) -> None:
