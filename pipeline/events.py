@@ -34,6 +34,11 @@ def decode(reply: Any) -> list[Event]:
     entries = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
     if isinstance(reply, dict) and len(entries) == 1 and isinstance(entries[0], list):
         entries = entries[0]  # RESP3 nests the entries once more
+    return decode_entries(entries)
+
+
+def decode_entries(entries: Any) -> list[Event]:
+    """Events of the entries of one stream, as XRANGE replies them."""
     return [Event(id.decode(), body[b"kind"].decode(), json.loads(body[b"data"])) for id, body in entries]
 
 

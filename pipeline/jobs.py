@@ -29,7 +29,7 @@ from pipeline import events
 from pipeline.events import Event
 from pipeline.files import check_id
 from pipeline.job import TERMINAL, Job, JobState, TransitionError, allowed
-from pipeline.progress import Progress, SegmentProgress, total
+from pipeline.progress import Progress, SegmentProgress, speed, total
 
 T = TypeVar("T")
 # JobStore.list hides the builtin inside the class:
@@ -266,6 +266,18 @@ class JobStore:
         """Events after the one of that id, oldest first; waits up to `block_ms` for one; 0 does not wait."""
         start = events.resume_point(after)
         return events.decode(self._redis.xread({events_key(job_id): start}, count=events.PAGE, block=block_ms or None))
+
+    def speed(self, job: Job) -> float | None:
+        """Frames per second: of late while the job is active, over all once it has ended. None where unknown."""
+        done = self.progress(job.id).frames_done
+        if job.started_at is None or not done:
+            return None
+        if job.finished_at is not None:
+            return done / max(1e-3, job.finished_at - job.started_at)
+        latest = self._redis.xrevrange(events_key(job.id), count=events.PAGE)
+        told = [event for event in reversed(events.decode_entries(latest)) if event.kind == "progress"]
+        points = [(int(event.id.split("-")[0]) / 1000, int(event.data["frames_done"])) for event in told]
+        return speed(points, job.started_at, self._clock())
 
     def _add_state_event(self, pipe: Any, job: Job) -> None:
         data = {"state": job.state, "at": self._clock()}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+
+SPEED_WINDOW_S = 30.0  # over which speed is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,27 @@ class Progress:
         """Done share in 0..1, None where the total is not known. Counts are of packets, so it is held at 1."""
         return min(1.0, self.frames_done / frames_total) if frames_total else None
 
-    def fps(self, elapsed_s: float) -> float | None:
-        """Frames per second since the start, None before the first frame."""
-        return self.frames_done / elapsed_s if self.frames_done and elapsed_s > 0 else None
-
-    def eta_s(self, frames_total: int | None, elapsed_s: float) -> float | None:
-        """Seconds still needed at the speed so far, None where that cannot be said."""
-        fps = self.fps(elapsed_s)
+    def eta_s(self, frames_total: int | None, fps: float | None) -> float | None:
+        """Seconds still needed at that speed, None where that cannot be said."""
         return max(0, frames_total - self.frames_done) / fps if fps and frames_total else None
+
+
+def speed(points: Sequence[tuple[float, int]], started_at: float, now: float) -> float | None:
+    """Frames per second of late, None where nothing is known of it.
+
+    points: (Unix seconds, frames done since the start), in order of time. What counts is the last SPEED_WINDOW_S, so
+    that neither an interruption nor a long wait behind other clips lasts in the figure; in the beginning, all there is.
+    """
+    since = max(started_at, now - SPEED_WINDOW_S)
+    before = [point for point in points if point[0] < since]
+    inside = [point for point in points if point[0] >= since]
+    if since == started_at:
+        inside = [(started_at, 0), *inside]
+    elif len(inside) == 1 and before:
+        inside = [(since, before[-1][1]), *inside]
+    if len(inside) < 2 or inside[-1][1] <= inside[0][1]:
+        return None
+    return (inside[-1][1] - inside[0][1]) / max(1e-3, now - inside[0][0])  # clocks of hosts may differ
 
 
 def total(segments: Iterable[SegmentProgress]) -> Progress:

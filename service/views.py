@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -35,7 +34,7 @@ CLIP_WORKER, ENHANCE_WORKER = "clip", "enhance"
 def clip_views(backend: Backend, jobs: Sequence[Job]) -> list[ClipBody]:
     """Bodies of jobs with their progress; blocking."""
     missing = missing_workers(backend) if any(not job.terminal for job in jobs) else []
-    return [clip_body(job, backend.jobs.progress(job.id), missing, time.time()) for job in jobs]
+    return [clip_body(job, backend.jobs.progress(job.id), backend.jobs.speed(job), missing) for job in jobs]
 
 
 def missing_workers(backend: Backend) -> list[str]:
@@ -43,8 +42,7 @@ def missing_workers(backend: Backend) -> list[str]:
     return [f"{kind} worker" for kind in (CLIP_WORKER, ENHANCE_WORKER) if not alive(backend.redis, kind)]
 
 
-def clip_body(job: Job, progress: Progress, missing: Sequence[str], now: float) -> ClipBody:
-    elapsed = max(0.0, (job.finished_at or now) - job.started_at) if job.started_at else 0.0
+def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence[str]) -> ClipBody:
     done = job.state is JobState.DONE
     return ClipBody(
         id=job.id,
@@ -59,8 +57,8 @@ def clip_body(job: Job, progress: Progress, missing: Sequence[str], now: float) 
         frames_done=progress.frames_done,
         frames_total=job.frames_total,
         frames_resized=progress.frames_resized,
-        fps=_rounded(progress.fps(elapsed), 2),
-        eta_s=None if job.terminal else _rounded(progress.eta_s(job.frames_total, elapsed), 1),
+        fps=_rounded(fps, 2),
+        eta_s=None if job.terminal else _rounded(progress.eta_s(job.frames_total, fps), 1),
         reuse_share=_rounded(progress.tiles_reused / progress.tiles_total, 4) if progress.tiles_total else None,
         damaged=DamageBody(packets=progress.damaged_packets, frames=progress.damaged_frames),
         segments=SegmentsBody(done=progress.segments_finished, total=job.segments),
