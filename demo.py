@@ -47,7 +47,7 @@ def main(out: Path = OUT) -> None:
     write_sample(sample, clean)
     with _service() as url, Client(url) as client:
         client.wait_until_ready(START_S)
-        console.print(f"The service listens on {url}; its API is described at {url}/docs")
+        console.print(f"The service listens on {url}; its API document is {url}/openapi.json")
         job = client.submit(sample, {})
         with Progress(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), console=console) as bar:
             task = bar.add_task(job["state"], total=None)
