@@ -21,7 +21,7 @@ from media.colour import bit_depth, decide_tags
 from media.deinterlace import FIELD_ORDERS, FLAGGING_CODECS, NEVER, top_field_first
 from media.limits import ProbeLimits
 from media.opening import check_codec, codec_name, container_name
-from media.packets import packet_time, read_packets, timed_by_decoding
+from media.packets import packet_time, read_packets, reorders, timed_by_decoding
 from media.types import ClipFacts, MediaError, StreamFacts
 
 PICTURES = 25  # decoded, to see interlacing, rotation and formats that headers do not tell
@@ -90,6 +90,8 @@ def examine(container: av.container.InputContainer, limits: ProbeLimits) -> Clip
         warnings.append(f"{looked.undecodable} of the first packets could not be decoded")
     if len(looked.sizes) > 1:
         warnings.append("the picture size changes within the clip; pictures of another size are resized to the first")
+    if timed_by_decoding(container) and reorders(stream):
+        warnings.append("the container times pictures in decoding order; as shown, they get the same times in order")
     rotation, note = rotation_of(first)
     warnings += note
     interlaced, note = interlacing(stream, codec, looked)

@@ -215,3 +215,9 @@ def test_frames_missing_from_the_file_are_warned_of(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "a.mp4", params=NO_B_FRAMES, container_options={"movflags": "faststart"})
     facts = probe(truncate(whole, tmp_path / "b.mp4", 0.6), LIMITS)
     assert any("promises 48 frames" in warning for warning in facts.warnings)
+
+
+def test_times_that_had_to_be_put_in_order_are_warned_of(tmp_path: Path) -> None:
+    for params, warned in ((CLOSED_GOPS, True), (NO_B_FRAMES, False)):
+        facts = probe(write_clip(tmp_path / "a.avi", params=params), LIMITS)
+        assert any("decoding order" in warning for warning in facts.warnings) is warned
