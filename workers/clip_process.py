@@ -32,12 +32,14 @@ def run_clip_worker(settings: Settings) -> None:
 
 def sweep(settings: Settings, redis: Redis) -> None:
     """Put right what crashes left behind, once."""
+    frames = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
     reconcile(
         redis,
         JobStore(redis),
         ClipQueue(redis),
-        FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries),
+        frames,
         make_frame_store(settings.frame_store, settings.frame_store_dir, redis),
         JobFiles(settings.data_dir),
         retention_s=settings.retention_s,
     )
+    frames.forget_idle_consumers()
