@@ -54,8 +54,8 @@ def make_preview(room: Room, job: Job) -> None:
     samples = []
     for number, (frame, after) in enumerate(zip(frames, pictures.taken, strict=True)):
         before_file, after_file = (room.files.preview(job.id, number, which) for which in ("before", "after"))
-        _write_png(before_file, frame.image)
-        _write_png(after_file, after)
+        _write_png(before_file, as_shown(frame.image, clip))
+        _write_png(after_file, as_shown(after, clip))
         seconds = (frame.pts - (clip.start_pts or 0)) * clip.time_base
         samples.append({"time_s": round(float(seconds), 3), "before": before_file.name, "after": after_file.name})
     result = {"estimate": _estimate(room, clip, len(frames), wall_s, tally), "samples": samples}
@@ -88,6 +88,13 @@ def _estimate(room: Room, clip: ClipFacts, count: int, wall_s: float, tally: Tal
         return None
     workers = len(alive(room.redis, "enhance"))
     return asdict(estimate(clip.frames, wall_s / count, tally.busy_s / count, workers))
+
+
+def as_shown(image: Image, clip: ClipFacts) -> Image:
+    """The picture as a player shows it: square pixels, then turned (counter-clockwise, as display matrices count)."""
+    height, width = image.shape[:2]
+    square = resize(image, max(1, round(width * clip.sample_aspect_ratio)), height)
+    return np.ascontiguousarray(np.rot90(square, clip.rotation // 90))
 
 
 def _write_png(path: Path, image: Image) -> None:

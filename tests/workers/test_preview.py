@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from tests.workers.test_report import OUTPUT
-from workers.preview import _Pictures, _write_png
+from tests.workers.test_report import CLIP, OUTPUT
+from workers.preview import _Pictures, _write_png, as_shown
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
@@ -34,3 +35,12 @@ def test_pictures_have_the_results_size() -> None:
     pictures.write(np.full((32, 64, 3), 99, np.uint8), 0)
     assert pictures.taken[0].shape == (20, 40, 3)
     assert (pictures.taken[0] == 99).all()
+
+
+def test_pictures_are_turned_and_stretched_as_players_do() -> None:
+    image = np.zeros((20, 40, 3), np.uint8)
+    image[:, 30:] = 200  # bright at the right
+    turned = as_shown(image, replace(CLIP, rotation=90))
+    assert turned.shape == (40, 20, 3)
+    assert turned[:10].min() == 200, "turned counter-clockwise, the right side is up"
+    assert as_shown(image, replace(CLIP, sample_aspect_ratio=Fraction(3, 2))).shape == (20, 60, 3)
