@@ -32,6 +32,7 @@ GROUP = "enhance"
 DEAD_STREAM = "gleaner:frames:dead"
 DEAD_KEPT = 1000
 PAGE = 500  # entries of a scan fetched at once
+_NO_GROUP = ("NOGROUP", "UNBLOCKED", "no such key")  # how Redis says that a group or its stream is not there
 FORGET_CONSUMER_MS = 3_600_000  # a consumer that held nothing and asked for nothing this long is gone
 
 
@@ -222,7 +223,7 @@ class FrameQueue:
             try:
                 return command(*args, **options)
             except ResponseError as error:
-                if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                if not str(error).startswith(_NO_GROUP):
                     raise
             for lane in LANES:
                 self._make_group(lane)

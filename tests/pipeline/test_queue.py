@@ -278,6 +278,10 @@ def test_only_names_of_consumers_that_hold_nothing_are_forgotten(
     assert queue.pending() == 1
 
 
+def test_an_empty_queue_has_no_consumers_to_forget(queue: FrameQueue) -> None:
+    assert queue.forget_idle_consumers() == 0
+
+
 def test_consumer_names_are_never_used_twice() -> None:
     assert len({consumer_name() for _ in range(50)}) == 50
 
