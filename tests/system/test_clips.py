@@ -68,6 +68,10 @@ def test_a_clip_is_enhanced_with_its_sound_and_times(start_service: StartService
     assert report["frames"]["written"] == len(report["frame_log"]) == 60
     assert report["model"]["name"] == "lanczos"
     assert service.frames_left() == set()
+    assert service.stop() == 0
+    log = service.log.read_text()
+    assert "Traceback" not in log
+    assert "level=error" not in log
 
 
 @pytest.mark.timeout(420)
