@@ -3,7 +3,7 @@
     gleaner:pixels:open:{job}:{segment}:{attempt}    there while the segment is open
     gleaner:pixels:data:{job}:{segment}:{attempt}    hash: "<frame>.in", "<frame>.out"
 
-Both names of a segment expire by themselves a day after its last frame, in case nobody drops it.
+Both names of a segment expire by themselves half a day to a day after its last frame, in case nobody drops it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ EXPIRE_S = 86_400
 _OPEN = "gleaner:pixels:open:"
 _DATA = "gleaner:pixels:data:"
 _SCAN_COUNT = 1000
+_NO_KEY = -2  # Redis's answer to TTL
 
 
 class RedisFrameStore:
@@ -40,11 +41,14 @@ class RedisFrameStore:
         value = b"".join(memoryview(chunk).cast("B") for chunk in chunks)
 
         def store(pipe: Any) -> None:
-            if not pipe.exists(opened):
+            left_s = pipe.ttl(opened)
+            if left_s == _NO_KEY:
                 raise SegmentGone(key)
             pipe.multi()  # discarded by Redis if the segment is dropped from here on
             pipe.hset(data, _field(frame, part), value)
             pipe.expire(data, EXPIRE_S)
+            if left_s < EXPIRE_S // 2:  # seldom: to touch a watched key makes others' puts begin again
+                pipe.expire(opened, EXPIRE_S)
 
         try:
             self._redis.transaction(store, opened)

@@ -293,3 +293,12 @@ def test_redis_keeps_only_what_is_named_in_its_room(redis: Redis) -> None:
     assert all(name.startswith(b"gleaner:") for name in redis.scan_iter())
     store.drop_job("job-a")
     assert redis.dbsize() == 0
+
+
+def test_a_segment_in_redis_stays_open_as_long_as_frames_come(redis: Redis) -> None:
+    store = RedisFrameStore(redis)
+    store.open_segment(KEY)
+    (opened,) = redis.keys("gleaner:pixels:open:*")
+    redis.expire(opened, 100)
+    store.put(KEY, 0, "in", b"pixels")
+    assert redis.ttl(opened) > 80_000
