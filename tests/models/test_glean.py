@@ -26,7 +26,19 @@ def network() -> Glean:
 
 
 @pytest.mark.parametrize("grey", [False, True])
-@pytest.mark.parametrize(("in_size", "out_size"), [(4, 8), (8, 16), (8, 32), (16, 64)])
+@pytest.mark.parametrize(
+    ("in_size", "out_size"),
+    [
+        (4, 8),
+        (8, 16),
+        (8, 32),
+        (16, 64),
+        (16, 256),
+        (32, 256),
+        pytest.param(64, 1024, marks=pytest.mark.heavy),
+        pytest.param(128, 1024, marks=pytest.mark.heavy),
+    ],
+)
 def test_pictures_come_out_at_the_output_size(in_size: int, out_size: int, grey: bool) -> None:
     channels = 1 if grey else 3
     config = GleanConfig(in_size, out_size, channels, 4, 1, 8, 2, channel_cap=6)
