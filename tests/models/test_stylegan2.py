@@ -159,6 +159,15 @@ def test_a_clamp_bounds_every_layer() -> None:
         assert bound.synthesize(latents, keep=[8]).features[8].abs().max() <= 0.25
 
 
+def test_a_clamp_bounds_each_sizes_own_picture_and_not_the_sum() -> None:
+    torch.manual_seed(2)
+    latents = torch.randn(1, SMALL.latents, SMALL.style_dim)
+    with torch.no_grad():
+        first = StyleGan2(StyleGan2Sizes((6,), 8, 7, 2), clamp=0.25).synthesize(latents[:, :2]).image
+        whole = StyleGan2(SMALL, clamp=0.25).synthesize(latents).image
+    assert first.abs().max() <= 0.25 < whole.abs().max() <= 0.25 * 4 + 1e-6
+
+
 def test_latents_of_a_wrong_shape_are_refused(generator: StyleGan2) -> None:
     with pytest.raises(ValueError, match=r"latents must be \(N, 8, 8\), not \(1, 7, 8\)"):
         generator.synthesize(torch.zeros(1, 7, 8))
