@@ -135,7 +135,12 @@ def test_an_output_stored_in_part_is_compared_by_crop_and_means(own_case: Path) 
     pool = output.reshape(2, 3, 4, 4, 4, 4).mean(axis=(3, 5))
     changed(own_case, output=None, output_crop=crop, output_pool=pool)
     assert run_case(own_case)[0].passed
-    for off in ({"output_crop": crop + 0.01 * np.abs(output).max()}, {"output_pool": pool * 1.1}):
+    wrong = (
+        {"output_crop": crop + 0.01 * np.abs(output).max()},
+        {"output_pool": pool * 1.1},
+        {"output_pool": np.full_like(pool, np.nan)},
+    )
+    for off in wrong:
         changed(own_case, output_crop=crop, output_pool=pool)
         changed(own_case, **off)
         assert not run_case(own_case)[0].passed
