@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -61,6 +62,13 @@ class Service:
         pids = self.pids(kind)
         assert pids, f"no {kind} process to kill; log:\n{self.log.read_text()[-3000:]}"
         os.kill(pids[0], signal.SIGKILL)
+
+    def own_redis_url(self) -> str:
+        """Of the Redis that the service runs itself, with the password from its configuration."""
+        folder = self.data / "redis"
+        found = re.search(r"^user gleaner on >(\S+)", (folder / "redis.conf").read_text(), re.MULTILINE)
+        assert found
+        return f"unix://gleaner:{found[1]}@{folder / 'redis.sock'}"
 
     def frames_left(self) -> set[str]:
         """Jobs that have pixels in the frame store."""

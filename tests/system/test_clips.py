@@ -24,6 +24,7 @@ from tests.system.conftest import Service
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 StartService = Callable[..., Service]
 SIZE = (320, 240)
+LEFTOVERS = ("gleaner:pixels:*", "gleaner:rq:*", "rq:job:*", "rq:execution*")  # of jobs that are done
 
 
 def frame_hashes(path: Path) -> list[tuple[int, str]]:
@@ -75,7 +76,9 @@ def test_a_clip_is_enhanced_with_its_sound_and_times(start_service: StartService
 
 
 @pytest.mark.timeout(420)
-def test_killed_processes_change_nothing_in_the_result(start_service: StartService, tmp_path: Path) -> None:
+def test_killed_processes_change_nothing_in_the_result(
+    start_service: StartService, wait_for: Any, tmp_path: Path
+) -> None:
     service = start_service()
     clip = write_clip(tmp_path / "in.mp4", size=SIZE, frames=120)
     run(service, clip, tmp_path / "calm.mp4")
@@ -97,6 +100,8 @@ def test_killed_processes_change_nothing_in_the_result(start_service: StartServi
         assert frame_hashes(tmp_path / f"{kind}.mp4") == calm, f"killed {kind}, seed {seed}"
     assert service.frames_left() == set()
     assert metric(service, "gleaner_queue_depth_frames") == 0
+    with connect(service.own_redis_url()) as redis:  # a step's end is noted moments after its job's
+        wait_for(lambda: not [key for pattern in LEFTOVERS for key in redis.keys(pattern)])
 
 
 def test_a_cancelled_clip_frees_everything(start_service: StartService, wait_for: Any, tmp_path: Path) -> None:
