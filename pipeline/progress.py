@@ -42,10 +42,6 @@ class Progress:
     damaged_frames: int = 0
     segments_finished: int = 0
 
-    def fraction(self, frames_total: int | None) -> float | None:
-        """Done share in 0..1, None where the total is not known. Counts are of packets, so it is held at 1."""
-        return min(1.0, self.frames_done / frames_total) if frames_total else None
-
     def eta_s(self, frames_total: int | None, fps: float | None) -> float | None:
         """Seconds still needed at that speed, None where that cannot be said."""
         return max(0, frames_total - self.frames_done) / fps if fps and frames_total else None

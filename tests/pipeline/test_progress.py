@@ -19,11 +19,9 @@ def test_a_report_survives_its_form_and_fields_of_a_later_version() -> None:
     assert SegmentProgress.from_json(b'{"frames_done": 2, "new": 1}') == SegmentProgress(2)
 
 
-def test_fraction_and_time_left() -> None:
+def test_time_left() -> None:
     progress = Progress(frames_done=50)
-    assert progress.fraction(200) == 0.25
     assert progress.eta_s(200, 5.0) == 30.0
-    assert Progress(frames_done=201).fraction(200) == 1.0
     assert Progress(frames_done=201).eta_s(200, 5.0) == 0.0
 
 
@@ -41,7 +39,6 @@ def test_a_long_wait_does_not_last_in_the_speed() -> None:
 
 def test_what_cannot_be_said_is_none() -> None:
     assert Progress().eta_s(100, None) is None
-    assert Progress(5).fraction(None) is None
     assert speed([], started_at=0.0, now=10.0) is None
     assert speed([(10.0, 5)], started_at=0.0, now=1000.0) is None, "nothing came of late"
     assert speed([(995.0, 50), (999.0, 5)], started_at=0.0, now=1000.0) is None, "it has just begun again"

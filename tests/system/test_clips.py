@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -196,3 +197,18 @@ def test_an_open_event_stream_does_not_keep_the_service_from_stopping(
             pass
     assert service.stop() == 0
     assert "graceful shutdown exceeded" not in service.log.read_text()
+
+
+def test_a_disk_that_fills_up_fails_the_clip_and_not_the_service(start_service: StartService, tmp_path: Path) -> None:
+    service = start_service()
+    clip = write_clip(tmp_path / "in.mp4", size=SIZE, frames=48)
+    (worker,) = service.pids("clip")
+    before = psutil.Process(worker).rlimit(psutil.RLIMIT_FSIZE)
+    psutil.Process(worker).rlimit(psutil.RLIMIT_FSIZE, (64 << 10, before[1]))  # its jobs inherit it
+    with Client(service.url) as client:
+        job = list(client.follow(client.submit(clip, {"scale": "4", "codec": "ffv1"})["id"]))[-1]
+        assert (job["state"], job["problem"]["code"]) == ("failed", "disk-full"), job["problem"]
+        assert str(service.data) not in job["problem"]["detail"]
+        psutil.Process(worker).rlimit(psutil.RLIMIT_FSIZE, before)
+        assert list(client.follow(client.submit(clip, {"scale": "2"})["id"]))[-1]["state"] == "done"
+    assert service.frames_left() == set()
