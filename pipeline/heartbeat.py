@@ -72,7 +72,7 @@ class Heartbeat:
             yield self
         finally:
             ended.set()
-            thread.join(timeout=every_s)
+            thread.join(timeout=max(every_s, BEAT_S))  # or the caller closes the client under a beat
             with contextlib.suppress(RedisError):
                 self.stop()
 
