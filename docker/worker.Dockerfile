@@ -11,6 +11,7 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf python3 -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r /requirements/worker.txt \
     && /venv/bin/pip uninstall --yes --quiet --disable-pip-version-check pip
 COPY gleaner.py /app/
+COPY commands /app/commands
 COPY pipeline /app/pipeline
 COPY media /app/media
 COPY models /app/models

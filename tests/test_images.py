@@ -24,7 +24,7 @@ LOADS = {
 WHERE_FROM = """
 import sys
 for name, module in list(sys.modules.items()):
-    if name.split(".")[0] in ("gleaner", "pipeline", "media", "models", "workers", "service"):
+    if name.split(".")[0] in ("gleaner", "commands", "pipeline", "media", "models", "workers", "service"):
         print(module.__file__)
 """
 

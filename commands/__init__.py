@@ -1,0 +1,1 @@
+"""The subcommands of `gleaner`, one group a file. Rooms are imported inside the functions, as each needs them."""
