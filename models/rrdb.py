@@ -48,12 +48,15 @@ class Rrdb(nn.Module):
 
 
 class RrdbFeatures(nn.Module):
-    """(N, images, h, w) -> (N, F, h, w): a convolution, then `blocks` RRDBs and a convolution as a residual."""
+    """(N, images, h, w) -> (N, F, h, w): a convolution, then `blocks` RRDBs and a convolution as a residual.
 
-    def __init__(self, image_channels: int, channels: int, blocks: int) -> None:
+    growth: channels each dense convolution adds; 32 in ESRGAN and GLEAN.
+    """
+
+    def __init__(self, image_channels: int, channels: int, blocks: int, growth: int = GROWTH) -> None:
         super().__init__()
         self.conv_first = nn.Conv2d(image_channels, channels, 3, padding=1)
-        self.body = nn.Sequential(*(Rrdb(channels) for _ in range(blocks)))
+        self.body = nn.Sequential(*(Rrdb(channels, growth) for _ in range(blocks)))
         self.conv_body = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
