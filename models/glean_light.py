@@ -5,9 +5,9 @@ says of LightGLEAN: 21 % of GLEAN's parameters and 35 % of its FLOPs, at compara
 note of the paper gives it: the coarse connections from encoder to bank are dropped, only the finest feature f_0 stays,
 and the latents become learned parameters. No code or weights of it are public.
 
-Ours beyond that: the dense blocks' growth and the decoder's width are settings (with GLEAN's own decoder no reading comes
-below 82 % of its MACs), f_0 joins the bank at in_size through one convolution as in GLEAN, and the output may be added to
-a bicubic enlargement.
+Ours beyond that: the dense blocks' growth and the decoder's width are settings (with GLEAN's own decoder no reading
+comes below 82 % of its MACs), f_0 joins the bank at in_size through one convolution as in GLEAN, and the output may be
+added to a bicubic enlargement.
 """
 
 from __future__ import annotations

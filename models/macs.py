@@ -73,40 +73,6 @@ def _modulated(module: Any, given: Tensor, output: Tensor) -> int:
     return output.numel() * int(inputs * height * width)
 
 
-COUNTERS:
-            module.register_forward_hook(count)
-    with torch.enable_grad():
-        output = twin(torch.empty(shape, device="meta"))
-        if output.requires_grad:
-            output.sum().backward()
-    parameters = list(twin.parameters())
-    effective = sum(each.numel() for each in parameters if each.grad is not None)
-    return Cost(total, sum(each.numel() for each in parameters), effective)
-
-
-def _convolution(module: Any, _: Tensor, output: Tensor) -> int:
-    return output.numel() * (module.weight.numel() // module.out_channels)
-
-
-def _transposed(module: Any, given: Tensor, _: Tensor) -> int:
-    return given.numel() * (module.weight.numel() // module.in_channels)
-
-
-def _linear(module: Any, _: Tensor, output: Tensor) -> int:
-    return output.numel() * int(module.in_features)
-
-
-def _equal_linear(module: Any, _: Tensor, output: Tensor) -> int:
-    return output.numel() * int(module.linear.weight_orig.shape[1])
-
-
-def _modulated(module: Any, given: Tensor, output: Tensor) -> int:
-    _, outputs, inputs, height, width = module.weight_orig.shape
-    if module.blur is not None:  # transposed: every input sample meets the whole kernel
-        return given.numel() * outputs * height * width
-    return output.numel() * inputs * height * width
-
-
 COUNTERS: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], int]] = {
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,
