@@ -1,6 +1,6 @@
 """StyleGAN2's generator: mapping, W and W+ latents, style mixing, truncation, noise modes, features on the way.
 
-State keys are those of mmagic; `stylegan2_layouts` translates the others. Knows nothing of files, images or GLEAN.
+State keys are those of mmagic; `checkpoints.keys` translates the others. Knows nothing of files, images or GLEAN.
 """
 
 from __future__ import annotations

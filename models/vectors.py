@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models import stylegan2_layouts as layouts
+from models.checkpoints.keys import Generator, to_mmagic
+from models.checkpoints.layouts import recognise
 from models.glean import Glean, GleanConfig
 from models.stylegan2 import NoiseMode, StyleGan2, truncate
 
@@ -98,10 +99,10 @@ def load_glean(config: GleanConfig, state: dict[str, Tensor]) -> Glean:
     return network.eval()
 
 
-def load_generator(weights: layouts.GeneratorWeights, clamp: float | None = None) -> StyleGan2:
+def load_generator(weights: Generator, clamp: float | None = None) -> StyleGan2:
     """As `load_glean`, of a generator's weights in any layout."""
     with torch.device("meta"):
-        network = StyleGan2(weights.sizes, norm=weights.norm, clamp=clamp)
+        network = StyleGan2(weights.sizes.network, norm=weights.norm, clamp=clamp)
     network.load_state_dict(weights.state, strict=True, assign=True)
     return network.eval()
 
@@ -123,7 +124,7 @@ def _run_glean(
 def _run_generator(
     name: str, case: dict[str, Any], state: dict[str, Tensor], expected: dict[str, NDArray[Any]]
 ) -> list[Comparison]:
-    weights = layouts.read_state(state)
+    weights = to_mmagic(recognise({"": state}).layout, state)
     network = load_generator(weights, case["kwargs"].get("synthesis_kwargs", {}).get("conv_clamp"))
     inputs = {key: shape for key, shape in case["inputs"].items() if isinstance(shape, list)}
     drawn = {key: draw(case["salt"] + key, shape) for key, shape in inputs.items()}

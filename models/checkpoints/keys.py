@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from models.checkpoints.errors import CheckpointError
-from models.checkpoints.layouts import Layout
+from models.checkpoints.layouts import NORMS, Layout
+from models.stylegan2 import StyleGan2Sizes
+from models.stylegan2_ops import PixelNormForm
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -39,14 +41,23 @@ class GeneratorSizes:
     def out_size(self) -> int:
         return 4 << (len(self.channels) - 1)
 
+    @property
+    def network(self) -> StyleGan2Sizes:
+        """What the network is built from. Its size is not checked here."""
+        return StyleGan2Sizes(self.channels, self.style, self.latent, self.mapping)
+
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """state: float32 under mmagic's keys, complete. average: mean of w, (style,), where the checkpoint has it."""
+    """state: float32 under mmagic's keys, complete. average: mean of w, (style,), where the checkpoint has it.
+
+    norm: how z is normalised by those whose layout it was; mmagic's layout does not keep it.
+    """
 
     state: dict[str, Tensor]
     sizes: GeneratorSizes
     average: Tensor | None
+    norm: PixelNormForm = PixelNormForm.MMAGIC
 
 
 def fit(state: Mapping[str, Tensor], expected: Shapes) -> dict[str, Tensor]:
@@ -121,7 +132,7 @@ def to_mmagic(layout: Layout, state: Mapping[str, Tensor], average: Tensor | Non
     average: from beside the state (rosinality's latent_avg); NVlabs' own w_avg lies in the state. Raises
     CheckpointError where a key is missing, unexpected, or of a shape or scale that the others contradict.
     """
-    ours = {theirs: key for key, theirs in _names(layout).items()}
+    ours = {theirs: key for key, theirs in layout_names(layout).items()}
     found, unexpected = {}, []
     unused = _unused_filters() if layout is Layout.NVLABS else frozenset[str]()
     for name, tensor in state.items():
@@ -152,7 +163,7 @@ def to_mmagic(layout: Layout, state: Mapping[str, Tensor], average: Tensor | Non
         if average.numel() != sizes.style:
             raise CheckpointError(f"the mean of w has shape {tuple(average.shape)}, wanted ({sizes.style},)")
         average = _float32("the mean of w", average.reshape(sizes.style))
-    return Generator(fitted, sizes, average)
+    return Generator(fitted, sizes, average, NORMS[layout])
 
 
 def from_mmagic(layout: Layout, generator: Generator) -> dict[str, Tensor]:
@@ -161,7 +172,7 @@ def from_mmagic(layout: Layout, generator: Generator) -> dict[str, Tensor]:
     rosinality keeps the mean of w beside the state, so it is not in there. Raises CheckpointError where NVlabs' layout
     needs it and the generator has none.
     """
-    names = _names(layout)
+    names = layout_names(layout)
     state = fit(generator.state, generator_shapes(generator.sizes))
     if layout is not Layout.NVLABS:
         return {names[key]: tensor for key, tensor in state.items()}
@@ -240,8 +251,8 @@ def _espcn_names(layout: Layout) -> dict[str, str]:
 
 
 @cache
-def _names(layout: Layout) -> dict[str, str]:
-    """mmagic's key -> the layout's, for the largest generator; smaller ones have a part of these."""
+def layout_names(layout: Layout) -> dict[str, str]:
+    """mmagic's key -> the layout's, of the largest generator; smaller ones have a part of these. Not to be changed."""
     keys = generator_shapes(GeneratorSizes((1,) * (MAX_BLOCKS + 1), 1, 1, MAX_MAPPING))
     if layout is Layout.MMAGIC:
         return {key: key for key in keys}

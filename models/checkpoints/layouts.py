@@ -9,6 +9,7 @@ from enum import StrEnum
 from torch import Tensor
 
 from models.checkpoints.errors import CheckpointError
+from models.stylegan2_ops import PixelNormForm
 
 
 class Layout(StrEnum):
@@ -18,6 +19,14 @@ class Layout(StrEnum):
     NVLABS = "nvlabs"  # StyleGAN2, ada-pytorch
     ESPCN = "espcn"  # ours
     ESPCN_PARTS = "espcn-parts"  # the port with first_part and last_part
+
+
+# How the mapping network normalises z, which no tensor tells.
+NORMS = {
+    Layout.MMAGIC: PixelNormForm.MMAGIC,
+    Layout.ROSINALITY: PixelNormForm.ORIGINAL,
+    Layout.NVLABS: PixelNormForm.ORIGINAL,
+}
 
 
 @dataclass(frozen=True, slots=True)

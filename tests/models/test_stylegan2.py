@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models import stylegan2_layouts as layouts
+from models.checkpoints.keys import GeneratorSizes, generator_shapes, layout_names, to_mmagic
+from models.checkpoints.layouts import Layout
 from models.stylegan2 import NoiseMode, StyleGan2, StyleGan2Sizes, channel_table, truncate
-from models.stylegan2_ops import ModulatedConv, fir_kernel, upfirdn
+from models.stylegan2_ops import ModulatedConv, PixelNormForm, fir_kernel, upfirdn
 
 MANIFEST = Path(__file__).parents[3] / "shared" / "oracle" / "manifest"
 SMALL = StyleGan2Sizes(channels=(6, 6, 5, 4), style_dim=8, latent_dim=7, mapping_layers=2)
@@ -184,47 +185,19 @@ def test_channels_follow_the_papers_table() -> None:
 
 
 def test_keys_listed_are_those_of_the_network(generator: StyleGan2) -> None:
-    assert set(layouts.keys(SMALL.size, SMALL.mapping_layers)) == generator.state_dict().keys()
+    shapes = {key: tuple(tensor.shape) for key, tensor in generator.state_dict().items()}
+    assert generator_shapes(GeneratorSizes(SMALL.channels, 8, 7, 2)) == shapes
 
 
-def as_nvlabs(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state as an NVlabs generator would hold it."""
-    found = {"mapping.w_avg": torch.full((SMALL.style_dim,), 0.5), "synthesis.b4.resample_filter": fir_kernel() / 4}
-    for edge in (4, 8, 16, 32):
-        found[f"synthesis.b{edge}.conv1.resample_filter"] = fir_kernel() / 4
-    for key, tensor in state.items():
-        if key.endswith("kernel"):
-            tensor = tensor / 4
-        elif key.endswith("noise_injector.weight"):
-            tensor = tensor[0]
-        elif "injected_noise" in key:
-            tensor = tensor[0, 0]
-        elif key.endswith("conv.weight_orig") or key == "constant_input.input":
-            tensor = tensor[0]
-        elif key.startswith("to_rgb") and key.endswith("bias") and tensor.ndim == 4:
-            tensor = tensor.flatten()
-        found[layouts.nvlabs_key(key)] = tensor
-    return found
-
-
-def test_all_three_layouts_give_the_same_network(generator: StyleGan2) -> None:
+def test_a_network_is_built_from_what_its_keys_tell(generator: StyleGan2) -> None:
     state = generator.state_dict()
-    rosinality = {layouts.rosinality_key(key): tensor for key, tensor in state.items()}
-    for held, average in ((state, None), (rosinality, None), (as_nvlabs(state), 0.5)):
-        weights = layouts.read_state(held)
-        assert weights.sizes == SMALL
-        assert weights.state.keys() == state.keys()
-        assert all(torch.equal(weights.state[key], tensor) for key, tensor in state.items())
-        assert (weights.average is None) if average is None else bool((weights.average == average).all())
-
-
-def test_keys_of_a_layout_are_all_accounted_for(generator: StyleGan2) -> None:
-    state = generator.state_dict()
-    state["convs.9.other"] = state.pop("convs.1.activate.bias")
-    with pytest.raises(layouts.LayoutError, match=r"missing: convs\.1\.activate\.bias; unexpected: convs\.9\.other"):
-        layouts.read_state(state)
-    with pytest.raises(layouts.LayoutError, match=r"prefix such as generator_ema\. take it off"):
-        layouts.read_state({f"generator_ema.{key}": tensor for key, tensor in generator.state_dict().items()})
+    for layout, norm in ((Layout.MMAGIC, PixelNormForm.MMAGIC), (Layout.ROSINALITY, PixelNormForm.ORIGINAL)):
+        found = to_mmagic(layout, {layout_names(layout)[key]: tensor for key, tensor in state.items()})
+        assert (found.sizes.network, found.norm) == (SMALL, norm)
+        network = StyleGan2(found.sizes.network, norm=found.norm)
+        network.load_state_dict(found.state, strict=True)
+        z = torch.randn(1, SMALL.latent_dim)
+        assert torch.equal(network(z), generator(z)) == (norm is PixelNormForm.MMAGIC)
 
 
 @pytest.mark.skipif(not MANIFEST.is_dir(), reason="the reference's key lists are not here")
@@ -234,8 +207,8 @@ def test_names_and_shapes_are_those_of_the_references(size: int, multiplier: int
     with torch.device("meta"):
         network = StyleGan2(StyleGan2Sizes(channel_table(size, multiplier)))
     assert {row[0]: tuple(row[1]) for row in rows} == {k: tuple(v.shape) for k, v in network.state_dict().items()}
-    assert all(layouts.rosinality_key(row[0]) == row[4] for row in rows)
-    assert all(layouts.nvlabs_key(row[0]) == row[5] for row in rows)
+    assert all(layout_names(Layout.ROSINALITY)[row[0]] == row[4] for row in rows)
+    assert all(layout_names(Layout.NVLABS)[row[0]] == row[5] for row in rows)
 
 
 def test_unit_latents_give_unit_features() -> None:
