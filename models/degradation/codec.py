@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
-import av
 import cv2
 import numpy as np
-from av.codec.context import CodecContext
-from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
+
+from models.degradation.video_codec import CodecError, Encoding, transcode
 
 Bytes = NDArray[np.uint8]  # (H, W, 3) RGB
 
 _TO_YUV = np.array(
     [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float32
 ) / np.float32(255)  # BT.601, from R'G'B' in 0..255
-
-
-class CodecError(Exception):
-    """The encoder or decoder gave back something else than was put in."""
 
 
 def h264(
@@ -34,40 +28,18 @@ def h264(
     """
     height, width, _ = frames[0].shape
     even = [np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") for frame in frames]
-    encoder = _video_context("libx264", "w")
-    encoder.width, encoder.height = width + width % 2, height + height % 2
-    encoder.pix_fmt = "yuv420p"
-    encoder.time_base = Fraction(1, 25)
-    encoder.framerate = Fraction(25)
-    encoder.gop_size = gop
-    encoder.max_b_frames = b_frames
-    encoder.thread_count = 1
-    encoder.options = {"crf": f"{crf:.2f}", "preset": preset, "x264-params": "log-level=none"}
-    packets: list[Any] = []
-    for index, image in enumerate(even):
-        frame = av.VideoFrame.from_ndarray(to_yuv420(image), format="yuv420p")
-        frame.pts = index
-        frame.time_base = encoder.time_base
-        packets += encoder.encode(frame)
-    packets += encoder.encode(None)
-
-    decoder = _video_context("h264", "r")
-    decoder.thread_count = 1
-    decoded = [frame for packet in packets for frame in decoder.decode(packet)]
-    decoded += decoder.decode(None)
-    if len(decoded) != len(frames):
-        raise CodecError(f"x264 gave {len(decoded)} frames back for {len(frames)}: this PyAV build may lack it")
-    decoded.sort(key=lambda frame: frame.pts if frame.pts is not None else 0)
-    return [np.ascontiguousarray(to_rgb(frame.to_ndarray())[:height, :width]) for frame in decoded]
+    encoding = Encoding("h264", crf=crf, preset=preset, gop=gop, b_frames=b_frames, looks_ahead=True)
+    decoded = transcode(map(to_yuv420, even), width + width % 2, height + height % 2, encoding)
+    return [np.ascontiguousarray(to_rgb(planes)[:height, :width]) for planes in decoded]
 
 
-def to_yuv420(image: Bytes) -> Bytes:
-    """(H, W, 3) RGB, even sizes -> (H·3/2, W) planar 4:2:0, BT.601 studio range, chroma centred, rounded.
+def to_yuv420(image: NDArray[Any]) -> Bytes:
+    """(H, W, 3) RGB in 0..255, even sizes -> (H·3/2, W) uint8 planar 4:2:0: BT.601, studio range, chroma centred.
 
     Done here and not by swscale, whose default rounding darkens green by a level: training must not learn that.
     """
     height, width, _ = image.shape
-    yuv = image.astype(np.float32) @ _TO_YUV.T + np.array([16, 128, 128], np.float32)
+    yuv = image.astype(np.float32, copy=False) @ _TO_YUV.T + np.array([16, 128, 128], np.float32)
     chroma = cv2.resize(yuv[..., 1:], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     planes = [yuv[..., 0].ravel(), chroma[..., 0].ravel(), chroma[..., 1].ravel()]
     return np.clip(np.concatenate(planes) + 0.5, 0, 255).astype(np.uint8).reshape(height * 3 // 2, width)
@@ -92,10 +64,3 @@ def jpeg(image: Bytes, quality: int) -> Bytes:
     if not done:
         raise CodecError(f"OpenCV could not write a JPEG of shape {image.shape}")
     return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1])
-
-
-def _video_context(name: str, mode: Any) -> VideoCodecContext:
-    context = CodecContext.create(name, mode)
-    if not isinstance(context, VideoCodecContext):
-        raise CodecError(f"{name} is not a video codec in this PyAV build")
-    return context
