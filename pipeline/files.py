@@ -7,6 +7,7 @@
                        result.mp4            the result (any suffix)
                        report.json
                        preview/0-before.png  dry run: sample pictures
+                       exploration/sheet.png an exploration's pictures (it has no source: it reads its clip's)
 
 Every path is made from a checked id and numbers, so nothing a client sends can name another place.
 """
@@ -73,6 +74,20 @@ class JobFiles:
         if not _WHICH_PATTERN.fullmatch(which):
             raise ValueError(f"{which!r:.80} names no preview picture: use letters a-z, e.g. 'before'")
         return self.folder(job_id) / "preview" / f"{_number(number)}-{which}.png"
+
+    def create_exploration(self, job_id: str) -> Path:
+        """Makes the folder of an exploration's pictures, private to the service's user. May be repeated."""
+        folder = self.folder(job_id) / "exploration"
+        for path in (folder.parent, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def exploration(self, job_id: str, which: str, number: int | None = None) -> Path:
+        """A picture of an exploration: "sheet" or "spread", or with a number "candidate"."""
+        if not _WHICH_PATTERN.fullmatch(which):
+            raise ValueError(f"{which!r:.80} names no picture of an exploration: use letters a-z, e.g. 'sheet'")
+        name = which if number is None else f"{which}-{_number(number)}"
+        return self.folder(job_id) / "exploration" / f"{name}.png"
 
     def clear_segments(self, job_id: str) -> None:
         """Removes the segments of a finished job: the result holds them."""

@@ -1,4 +1,4 @@
-"""A job: one clip to be enhanced, its options, its states and the transitions allowed between them.
+"""A job: one clip to be enhanced or explored, its options, its states and the transitions allowed between them.
 
 Pure values; where they are kept is `pipeline/jobs.py`.
 """
@@ -39,6 +39,7 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 class JobKind(StrEnum):
     CLIP = "clip"  # enhance the whole clip
     PREVIEW = "preview"  # a dry run: three sample frames and an estimate; goes planning -> done
+    EXPLORE = "exploration"  # what a region of one frame might have been; has `exploration`, refers to a clip's job
 
 
 class Codec(StrEnum):
@@ -67,6 +68,20 @@ class ClipOptions(BaseModel):
     keep_audio: bool = True
 
 
+class ExploreOptions(BaseModel):
+    """What is to be explored, all decided: nothing is left to a default that may change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clip: str  # id of the clip's job, whose source is read
+    frame: int = Field(ge=0)  # number in presentation order, from 0
+    box: tuple[int, int, int, int]  # x, y, width, height in source pixels of the upright picture
+    count: int = Field(ge=1, le=16)  # candidates
+    model: str  # a bank's name
+    seed: int
+    steps: int = Field(ge=1)  # of the search for each candidate
+
+
 class Problem(BaseModel):
     """Why a job failed, in words a client may see: no paths, no traces."""
 
@@ -77,7 +92,10 @@ class Problem(BaseModel):
 
 
 class Job(BaseModel):
-    """One clip's record. Progress is kept beside it (see `pipeline/jobs.py`), not in it."""
+    """One clip's record, or one exploration's. Progress is kept beside it (see `pipeline/jobs.py`), not in it.
+
+    An exploration has its clip's options, scale, source facts and clip facts, and `exploration` with what is its own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,6 +104,7 @@ class Job(BaseModel):
     kind: JobKind = JobKind.CLIP
     state: JobState = JobState.QUEUED
     options: ClipOptions
+    exploration: ExploreOptions | None = None
     scale: int  # the network's scale in this job, decided from the options
     source_name: str  # as the client called it, for display only; never a path
     source_sha256: str
@@ -102,6 +121,13 @@ class Job(BaseModel):
     @property
     def terminal(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def explored(self) -> ExploreOptions:
+        """What this job explores. Raises ValueError for a job of another kind."""
+        if self.exploration is None:
+            raise ValueError(f"job {self.id} is a {self.kind.value}, no exploration")
+        return self.exploration
 
 
 class TransitionError(Exception):

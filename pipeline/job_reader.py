@@ -9,7 +9,8 @@ import redis.asyncio
 from pipeline import events
 from pipeline.events import Event
 from pipeline.job import Job
-from pipeline.jobs import decode_record, events_key, progress_key, record_key
+from pipeline.job_keys import events_key, progress_key, record_key
+from pipeline.jobs import decode_record
 from pipeline.progress import Progress, SegmentProgress, total
 
 

@@ -1,10 +1,6 @@
-"""Jobs in Redis: records, their order, progress and events. Knows neither queues nor files.
+"""Jobs in Redis: records, their order, progress and events, under the names of `pipeline/job_keys.py`.
 
-    gleaner:job:{id}           the record, JSON
-    gleaner:jobs               sorted set of all ids by created_at; gleaner:jobs:active those not in a terminal state
-    gleaner:job:{id}:progress  hash: segment -> SegmentProgress as JSON, absolute values
-    gleaner:job:{id}:attempts  hash: segment -> number of the latest attempt
-    gleaner:job:{id}:events    capped stream, see pipeline/events.py
+Knows neither queues nor files.
 
 Every change watches the record, so the first of two wins: after a cancellation a worker's next transition or report
 raises TransitionError, and after a deletion UnknownJob.
@@ -27,8 +23,21 @@ from redis.exceptions import WatchError
 
 from pipeline import events
 from pipeline.events import Event
+from pipeline.explore_progress import ExploreProgress
 from pipeline.files import check_id
 from pipeline.job import TERMINAL, Job, JobState, TransitionError, allowed
+from pipeline.job_keys import (
+    ACTIVE,
+    ALL,
+    all_keys,
+    attempts_key,
+    events_key,
+    explorations_key,
+    exploring_key,
+    progress_key,
+    record_key,
+    told_key,
+)
 from pipeline.progress import Progress, SegmentProgress, speed, total
 
 T = TypeVar("T")
@@ -38,7 +47,6 @@ Scored = list[tuple[float, Job]]
 Ids = list[str]
 Events = list[Event]
 
-ALL, ACTIVE = "gleaner:jobs", "gleaner:jobs:active"
 PROGRESS_EVENT_MS = 500  # least time between two progress events of a job
 _PAGE = 100  # records read at once when listing
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
@@ -72,22 +80,6 @@ def new_id(now: float | None = None) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def record_key(job_id: str) -> str:
-    return f"gleaner:job:{check_id(job_id)}"
-
-
-def progress_key(job_id: str) -> str:
-    return f"{record_key(job_id)}:progress"
-
-
-def events_key(job_id: str) -> str:
-    return f"{record_key(job_id)}:events"
-
-
-def _attempts_key(job_id: str) -> str:
-    return f"{record_key(job_id)}:attempts"
-
-
 def decode_record(job_id: str, raw: bytes | None) -> Job:
     if raw is None:
         raise UnknownJob(job_id)
@@ -102,23 +94,31 @@ class JobStore:
         self._clock = clock
 
     def create(self, job: Job) -> Job:
-        """Stores a new job. The same job again is fine (a lost reply is sent again); raises JobExists for another."""
+        """Stores a new job. The same job again is fine (a lost reply is sent again); raises JobExists for another.
+
+        Raises UnknownJob where it explores a clip that is no longer there.
+        """
         record = job.model_dump_json()
+        clip = None if job.exploration is None else job.exploration.clip
 
         def write(pipe: Any) -> Job:
             old = pipe.get(record_key(job.id))
+            if clip is not None and not pipe.exists(record_key(clip)):
+                raise UnknownJob(clip)
             if old is not None and Job.model_validate_json(old) != job:
                 raise JobExists(f"there is a job {job.id} already; make a new id for each job")
             pipe.multi()
             if old is None:
                 pipe.set(record_key(job.id), record)
                 pipe.zadd(ALL, {job.id: job.created_at})
+                if clip is not None:
+                    pipe.zadd(explorations_key(clip), {job.id: job.created_at})
                 if not job.terminal:
                     pipe.zadd(ACTIVE, {job.id: job.created_at})
                 self._add_state_event(pipe, job)
             return job
 
-        return self._atomically(job.id, write)
+        return self._atomically(job.id, write, *([record_key(clip)] if clip is not None else []))
 
     def get(self, job_id: str) -> Job:
         return decode_record(job_id, self._redis.get(record_key(job_id)))
@@ -166,24 +166,33 @@ class JobStore:
         return self._atomically(job_id, write)
 
     def delete(self, job_id: str) -> None:
-        """Removes all that is kept of the job. A job that is not there is fine."""
+        """Removes all that is kept of the job; of a clip, delete its explorations first. One not there is fine."""
+        raw = self._redis.get(record_key(job_id))
+        exploration = None if raw is None else Job.model_validate_json(raw).exploration
         with self._redis.pipeline(transaction=True) as pipe:
-            for index in (ALL, ACTIVE):
+            for index in (ALL, ACTIVE, *([explorations_key(exploration.clip)] if exploration else [])):
                 pipe.zrem(index, job_id)
-            key = record_key(job_id)
-            pipe.delete(key, progress_key(job_id), events_key(job_id), _attempts_key(job_id), f"{key}:told")
+            pipe.delete(*all_keys(job_id))
             pipe.execute()
 
     def list(
-        self, limit: int = 50, cursor: str | None = None, state: JobState | None = None
+        self,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: JobState | None = None,
+        *,
+        explorations_of: str | None = None,
     ) -> tuple[Jobs, str | None]:
-        """Up to `limit` jobs, newest first, and the cursor of the next page or None. Raises CursorError.
+        """Up to `limit` jobs, or explorations of a clip, newest first; the cursor of the next page, None at the end.
 
         The cursor names the last job shown, so jobs that come in meanwhile neither repeat nor hide any.
+        Raises CursorError.
         """
         if limit < 1:
             raise ValueError(f"limit is {limit}; ask for 1 or more")
         index = ACTIVE if state is not None and state not in TERMINAL else ALL
+        if explorations_of is not None:
+            index = explorations_key(explorations_of)
         found: Scored = []
         for score, job in self._newest_first(index, cursor):
             if state is None or job.state is state:
@@ -192,6 +201,10 @@ class JobStore:
                 score, job = found[limit - 1]
                 return [job for _, job in found[:limit]], _cursor(score, job.id)
         return [job for _, job in found], None
+
+    def exploration_ids(self, clip_id: str) -> Ids:
+        """Ids of the clip's explorations, oldest first."""
+        return [id.decode() for id in self._redis.zrange(explorations_key(clip_id), 0, -1)]
 
     def active_ids(self) -> Ids:
         """Ids of jobs that have not ended, oldest first."""
@@ -211,19 +224,45 @@ class JobStore:
         """
 
         def write(pipe: Any) -> None:
-            job = decode_record(job_id, pipe.get(record_key(job_id)))
-            if job.terminal:
-                raise TransitionError(job_id, job.state, JobState.RUNNING)
-            latest = pipe.hget(_attempts_key(job_id), str(segment))
-            if attempt is not None and latest is not None and int(latest) != attempt:
-                raise StaleAttempt(f"attempt {attempt} at segment {segment} of {job_id}: {int(latest)} has begun")
+            self._check_attempt(pipe, job_id, segment, attempt)
             pipe.multi()
             pipe.hset(progress_key(job_id), str(segment), progress.to_json())
 
         self._atomically(job_id, write)
-        due = self._redis.set(f"{record_key(job_id)}:told", b"", nx=True, px=PROGRESS_EVENT_MS)
-        if due or progress.finished:
+        if self._event_is_due(job_id) or progress.finished:
             self.publish(job_id, "progress", asdict(self.progress(job_id)))
+
+    def set_exploring(self, job_id: str, progress: ExploreProgress, *, attempt: int) -> None:
+        """Stores how far an exploration is and tells listeners, at most every PROGRESS_EVENT_MS.
+
+        Its attempts are those at segment 0. Raises as set_segment does.
+        """
+
+        def write(pipe: Any) -> None:
+            self._check_attempt(pipe, job_id, 0, attempt)
+            pipe.multi()
+            pipe.set(exploring_key(job_id), progress.to_json())
+
+        self._atomically(job_id, write)
+        if self._event_is_due(job_id):
+            self.publish(job_id, "progress", asdict(progress))
+
+    def exploring(self, job_id: str) -> ExploreProgress:
+        """How far an exploration is; zero before its first report."""
+        raw = self._redis.get(exploring_key(job_id))
+        return ExploreProgress() if raw is None else ExploreProgress.from_json(raw)
+
+    def _event_is_due(self, job_id: str) -> bool:
+        return bool(self._redis.set(told_key(job_id), b"", nx=True, px=PROGRESS_EVENT_MS))
+
+    def _check_attempt(self, pipe: Any, job_id: str, segment: int, attempt: int | None) -> None:
+        """Raises TransitionError, UnknownJob or StaleAttempt where the attempt is to stop."""
+        job = decode_record(job_id, pipe.get(record_key(job_id)))
+        if job.terminal:
+            raise TransitionError(job_id, job.state, JobState.RUNNING)
+        latest = pipe.hget(attempts_key(job_id), str(segment))
+        if attempt is not None and latest is not None and int(latest) != attempt:
+            raise StaleAttempt(f"attempt {attempt} at segment {segment} of {job_id}: {int(latest)} has begun")
 
     def progress(self, job_id: str) -> Progress:
         """Sums over the segments; zero before the first report."""
@@ -240,15 +279,15 @@ class JobStore:
             job = decode_record(job_id, pipe.get(record_key(job_id)))
             if job.terminal:
                 raise TransitionError(job_id, job.state, JobState.RUNNING)
-            number = int(pipe.hget(_attempts_key(job_id), str(segment)) or 0) + 1
+            number = int(pipe.hget(attempts_key(job_id), str(segment)) or 0) + 1
             pipe.multi()
-            pipe.hset(_attempts_key(job_id), str(segment), str(number))
+            pipe.hset(attempts_key(job_id), str(segment), str(number))
             return number
 
-        return self._atomically(job_id, write, _attempts_key(job_id))
+        return self._atomically(job_id, write, attempts_key(job_id))
 
     def current_attempt(self, job_id: str, segment: int) -> int | None:
-        raw = self._redis.hget(_attempts_key(job_id), str(segment))
+        raw = self._redis.hget(attempts_key(job_id), str(segment))
         return None if raw is None else int(raw)
 
     def publish(self, job_id: str, kind: str, data: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from redis.exceptions import WatchError
 
 from pipeline.files import STALE_UPLOAD_S, JobFiles
 from pipeline.frames import FrameStore
-from pipeline.job import Job, JobKind, JobState, Problem, TransitionError
+from pipeline.job import Job, JobState, Problem, TransitionError
 from pipeline.jobs import JobStore, UnknownJob
 from pipeline.queue import FrameQueue
 from pipeline.rqueue import FAILED, ClipQueue
@@ -48,21 +48,23 @@ def decide(
     expired: Iterable[str],
     now: float,
 ) -> list[Action]:
-    """What is to be done.
+    """What is to be done. A clip that is being explored is kept until that has ended, for its source.
 
     active: jobs that have not ended. steps: rq's status by step, for each of them. stored: ids of jobs with pixels in
     the frame store. expired: ids of jobs whose record or files are to go. now: Unix seconds.
     """
-    actions, alive = [], set()
+    actions, alive, explored = [], set(), set()
     for job in active:
         alive.add(job.id)
+        if job.exploration is not None:
+            explored.add(job.exploration.clip)
         given_up = sorted(step for step, status in steps.get(job.id, {}).items() if status in FAILED)
         if given_up:
             actions.append(Action(Do.FAIL, job.id, given_up[0].removeprefix(f"{job.id}-")))
         elif not steps.get(job.id) and now - job.created_at > SETTLING_S:
             actions.append(Action(Do.START, job.id))
     actions += [Action(Do.SWEEP, job_id) for job_id in sorted(set(stored) - alive)]
-    actions += [Action(Do.DELETE, job_id) for job_id in sorted(set(expired) - alive)]
+    actions += [Action(Do.DELETE, job_id) for job_id in sorted(set(expired) - alive - explored)]
     return actions
 
 
@@ -105,7 +107,7 @@ def _act(
     if action.do is Do.START:
         job = _get(jobs, job_id)
         if job is not None and not job.terminal:
-            queue.enqueue_preview(job_id) if job.kind is JobKind.PREVIEW else queue.enqueue_plan(job_id)
+            queue.enqueue_first(job)
         return
     if action.do is Do.FAIL:
         detail = f"the step '{action.detail}' failed repeatedly and was given up; the worker's log says why"
@@ -113,13 +115,14 @@ def _act(
             jobs.transition(job_id, JobState.FAILED, problem=Problem(code="step-given-up", detail=detail))
         except (TransitionError, UnknownJob):
             return  # it ended meanwhile
-    if action.do in (Do.FAIL, Do.DELETE):
         queue.cancel(job_id)
     frames.purge(job_id)
     frame_store.drop_job(job_id)
     if action.do is Do.DELETE:
-        files.remove(job_id)
-        jobs.delete(job_id)
+        for id in (*jobs.exploration_ids(job_id), job_id):
+            queue.cancel(id)
+            files.remove(id)
+            jobs.delete(id)
 
 
 def _orphans(jobs: JobStore, files: JobFiles, now: float) -> list[str]:

@@ -19,7 +19,8 @@ PLAN = "workers.clip.plan"
 SEGMENT = "workers.clip.segment"
 FINISH = "workers.clip.finish"
 PREVIEW = "workers.clip.preview"
-FUNCTIONS = frozenset({PLAN, SEGMENT, FINISH, PREVIEW})
+EXPLORE = "workers.explore.run"
+FUNCTIONS = frozenset({PLAN, SEGMENT, FINISH, PREVIEW, EXPLORE})
 
 
 class ForbiddenFunction(Exception):

@@ -17,7 +17,8 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import JobStatus
 
 from pipeline.files import check_id
-from pipeline.rqjobs import FINISH, FUNCTIONS, PLAN, PREVIEW, SEGMENT, safe_job
+from pipeline.job import Job, JobKind
+from pipeline.rqjobs import EXPLORE, FINISH, FUNCTIONS, PLAN, PREVIEW, SEGMENT, safe_job
 from pipeline.rqworker import QUEUE, make_worker
 
 __all__ = ["FAILED", "FUNCTIONS", "QUEUE", "ClipQueue", "make_worker"]
@@ -41,17 +42,25 @@ class _Step:
 
 
 class ClipQueue:
-    """Used by the API (plan, preview, cancel), by clip workers (segments, finish) and by recovery."""
+    """Used by the API (plan, preview, exploration, cancel), by clip workers (segments, finish) and by recovery."""
 
     def __init__(self, redis: Redis, functions: Collection[str] = FUNCTIONS) -> None:
         self._redis: Any = redis
         self._queue = Queue(QUEUE, connection=redis, job_class=safe_job(functions), serializer="json")
+
+    def enqueue_first(self, job: Job) -> None:
+        """Queues the step that a job of this kind begins with."""
+        first = {JobKind.PREVIEW: self.enqueue_preview, JobKind.EXPLORE: self.enqueue_exploration}
+        first.get(job.kind, self.enqueue_plan)(job.id)
 
     def enqueue_plan(self, job_id: str) -> None:
         self._enqueue(job_id, [_Step(f"{job_id}-plan", PLAN, (job_id,), _HOUR)])
 
     def enqueue_preview(self, job_id: str) -> None:
         self._enqueue(job_id, [_Step(f"{job_id}-preview", PREVIEW, (job_id,), _HOUR)])
+
+    def enqueue_exploration(self, job_id: str) -> None:
+        self._enqueue(job_id, [_Step(f"{job_id}-explore", EXPLORE, (job_id,), 24 * _HOUR)])
 
     def enqueue_segments(self, job_id: str, numbers: Iterable[int]) -> None:
         self._enqueue(job_id, [_Step(segment_id(job_id, n), SEGMENT, (job_id, n), 6 * _HOUR) for n in numbers])
