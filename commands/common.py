@@ -30,13 +30,13 @@ class UnusableError(Exception):
 
 def service_settings() -> Settings:
     """The settings of a process of the service, whose log is set up by them."""
-    from models.catalog import UnknownModel, facts
+    from models.catalog import Catalog, UnknownModel
     from pipeline.logs import configure
 
     settings = Settings()
     configure(settings.log_level)
     try:
-        facts(settings.default_model)
+        Catalog(settings.models_dir).enhancer(settings.default_model)
     except UnknownModel as error:
         raise UnusableError(f"GLEANER_DEFAULT_MODEL: {error}") from None
     return settings

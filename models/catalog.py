@@ -1,8 +1,15 @@
-"""The models that ship, as one plain table. Must not import torch: the API reads it too."""
+"""The models that ship, as one plain table, and all there are. Must not import torch: the API reads it too."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from models.facts import ModelFacts
+from models.library import Library, LibraryError
+
+WEIGHTS = Path(__file__).parent / "weights"  # of the models that ship
 
 _ESPCN_DATA = (
     "382 openly licensed stills and 6 clips (CC BY-SA 4.0, CC BY, CC0, Unsplash, Pexels, MIT, Apache-2.0,"
@@ -22,6 +29,7 @@ MODELS: dict[str, ModelFacts] = {
             domain="any picture; the evidential rendition and the fallback",
             dtypes=("float32",),
             licence="none needed: a published formula",
+            architecture="lanczos",
         ),
         ModelFacts(
             name="espcn-x2",
@@ -34,6 +42,8 @@ MODELS: dict[str, ModelFacts] = {
             dtypes=("bfloat16", "float32"),
             licence="CC BY-SA 4.0, as part of its training pictures; see models/weights/README.md",
             weights="espcn-x2.safetensors",
+            architecture="espcn",
+            config={"scale": 2},
             sha256="8dd7f78af4f19f183ba19c3f5dcd4e550dcfc1e0b74a58484b946064ed06e5c4",
             trained_on=_ESPCN_DATA,
             envelope=(
@@ -52,6 +62,8 @@ MODELS: dict[str, ModelFacts] = {
             dtypes=("bfloat16", "float32"),
             licence="CC BY-SA 4.0, as part of its training pictures; see models/weights/README.md",
             weights="espcn-x4.safetensors",
+            architecture="espcn",
+            config={"scale": 4},
             sha256="3411c6a6c453173f62dcc934016326de3fe803286d145ff8ba8962faea7a1c44",
             trained_on=_ESPCN_DATA,
             envelope=(
@@ -64,7 +76,7 @@ MODELS: dict[str, ModelFacts] = {
 
 
 class UnknownModel(LookupError):
-    """No model of that name ships. `name` is the one asked for, `known` those there are."""
+    """There is no model of that name. `name` is the one asked for, `known` those there are."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"there is no model {name!r}: use one of {', '.join(known)}")
@@ -73,8 +85,79 @@ class UnknownModel(LookupError):
 
 
 def facts(name: str) -> ModelFacts:
-    """Raises UnknownModel, which lists the known names."""
+    """Of a model that ships. Raises UnknownModel, which lists the known names."""
     try:
         return MODELS[name]
     except KeyError:
         raise UnknownModel(name, tuple(MODELS)) from None
+
+
+class Catalog:
+    """Every model there is now: those that ship and those imported into `folder` (None: only those that ship).
+
+    The folder is looked at anew at each call, so that an imported model is there at once and a removed one is gone; of
+    a file that has not changed since, nothing but its name, size and time is read again. A file that is damaged or not
+    ours is passed over with a warning in the log. One instance a process; threads may share it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._library = None if folder is None else Library(folder)
+
+    def all(self) -> tuple[ModelFacts, ...]:
+        """Those that ship first, then the imported ones by name."""
+        imported = () if self._library is None else self._library.all()
+        return (*MODELS.values(), *(facts for facts in imported if facts.name not in MODELS))
+
+    def enhancers(self) -> tuple[ModelFacts, ...]:
+        """What a clip can be enhanced with."""
+        return tuple(facts for facts in self.all() if facts.role == "enhancer")
+
+    def banks(self) -> tuple[ModelFacts, ...]:
+        """StyleGAN2 generators, to be explored."""
+        return tuple(facts for facts in self.all() if facts.role == "bank")
+
+    def facts(self, name: str) -> ModelFacts:
+        """Of any model. Raises UnknownModel."""
+        return _named(name, self.all())
+
+    def enhancer(self, name: str) -> ModelFacts:
+        """Of one that enhances clips. Raises UnknownModel, for a bank too, and lists the others."""
+        return _named(name, self.enhancers())
+
+    def bank(self, name: str) -> ModelFacts:
+        """Of a bank. Raises UnknownModel, for an enhancer too, and lists the banks."""
+        return _named(name, self.banks())
+
+    def add(self, name: str, state: Mapping[str, Any], facts: ModelFacts) -> ModelFacts:
+        """Import a model, see `Library.add`; never under a name that ships."""
+        library = self._folder()
+        if name in MODELS:
+            raise LibraryError(f"{name} ships with Gleaner: choose another name")
+        return library.add(name, state, facts)
+
+    def remove(self, name: str) -> None:
+        """Remove an imported model; those that ship stay. Raises LibraryError."""
+        library = self._folder()
+        if name in MODELS:
+            raise LibraryError(f"{name} ships with Gleaner and cannot be removed")
+        library.remove(name)
+
+    def _folder(self) -> Library:
+        if self._library is None:
+            raise LibraryError("there is no folder for imported models: set GLEANER_MODELS_DIR")
+        return self._library
+
+    def weights(self, facts: ModelFacts) -> Path | None:
+        """Where the weights of a model of this catalog lie; None where it has none."""
+        if facts.weights is None:
+            return None
+        if self._library is None or facts.name in MODELS:
+            return WEIGHTS / facts.weights
+        return self._library.folder / facts.weights
+
+
+def _named(name: str, among: tuple[ModelFacts, ...]) -> ModelFacts:
+    for facts in among:
+        if facts.name == name:
+            return facts
+    raise UnknownModel(name, tuple(facts.name for facts in among))

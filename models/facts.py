@@ -1,11 +1,18 @@
 """Facts about a model: what a caller may know without loading torch.
 
-The catalog of built-in models is `models/catalog.py`; networks are built from it in `models/registry.py`.
+Those that ship are listed in `models/catalog.py`, imported ones lie in files (`models/library.py`); networks are built
+from facts in `models/registry.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+RAMP = 4  # low-resolution pixels over which neighbouring tiles are blended, where a model's facts say nothing else
+
+Role = Literal["enhancer", "bank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +28,19 @@ class ModelFacts:
     domain: str  # what it was made for, for people
     dtypes: tuple[str, ...]  # compute types it is measured in, best first: "bfloat16", "float32"
     licence: str  # licence of the weights (or of the method, where there are none)
-    weights: str | None = None  # file in models/weights/, None where there are none
+    weights: str | None = None  # file in models/weights/ or in the folder of imported models, None: there are none
     sha256: str | None = None  # of that file
     trained_on: str = ""  # data, in one line
     envelope: str = ""  # where its quality was measured, in one line
+    role: Role = "enhancer"  # a bank is a StyleGAN2 generator: it is explored, and enhances nothing by itself
+    architecture: str = ""  # key of models.registry.ARCHITECTURES
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)  # JSON: sizes the architecture is built from
+    ramp: int = RAMP  # low-resolution pixels over which neighbouring tiles are blended
+    batch: int | None = None  # tiles computed at once, always exactly so many: for numbers that depend on the batch
+    origin: str = ""  # name of the file it was imported from; "" for those that ship
+    origin_sha256: str | None = None  # of that file
 
     @property
     def overlap(self) -> int:
         """Least overlap of neighbouring tiles, low-resolution pixels: both halos and a ramp to blend over."""
-        return 2 * self.halo + RAMP
-
-
-RAMP = 4  # low-resolution pixels over which neighbouring tiles are blended
+        return 2 * self.halo + self.ramp

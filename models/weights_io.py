@@ -55,11 +55,15 @@ def metadata(path: Path) -> dict[str, str]:
 
 
 def load_into(network: nn.Module, path: Path, *, expected_sha256: str | None = None) -> None:
-    """Fill a network's parameters from a file.
+    """Fill a network's parameters from a file. Raises WeightsError; then nothing was loaded."""
+    fill(network, read(path, expected_sha256=expected_sha256), path.name)
+
+
+def fill(network: nn.Module, found: Mapping[str, Tensor], name: str) -> None:
+    """Fill a network's parameters and buffers.
 
     Raises WeightsError naming every missing key, unexpected key and differing shape; then nothing was loaded.
     """
-    found = read(path, expected_sha256=expected_sha256)
     wanted = network.state_dict()
     complaints = []
     if missing := sorted(wanted.keys() - found.keys()):
@@ -72,8 +76,8 @@ def load_into(network: nn.Module, path: Path, *, expected_sha256: str | None = N
         if found[key].shape != wanted[key].shape
     ]
     if complaints:
-        raise WeightsError(f"{path.name} does not fit {type(network).__name__}: {'; '.join(complaints)}")
-    network.load_state_dict(found, strict=True)
+        raise WeightsError(f"{name} does not fit {type(network).__name__}: {'; '.join(complaints)}")
+    network.load_state_dict(dict(found), strict=True)
 
 
 def check(path: Path, expected_sha256: str | None) -> None:

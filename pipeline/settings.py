@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("var"), description="Clips, results and reports; shared by API and clip workers."
     )
+    models_dir: Path = Field(
+        default_factory=lambda data: Path(data.get("data_dir", "var")) / "models",
+        description="Imported models; shared by all processes. Unset: `models` in the data folder.",
+    )
     frame_store: str = Field(
         default="shared", pattern="^(shared|redis)$", description="Where pixels in flight lie: shared memory, or Redis."
     )

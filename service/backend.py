@@ -15,6 +15,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from models.catalog import Catalog
 from pipeline.connection import API_PATIENCE_S, connect, connect_async
 from pipeline.files import JobFiles
 from pipeline.job_reader import AsyncJobReader
@@ -35,6 +36,7 @@ STREAMS = 200  # event streams at once; each holds one connection to Redis
 @dataclass(frozen=True, slots=True, eq=False)
 class Backend:
     settings: Settings
+    catalog: Catalog
     redis: Redis
     aredis: AsyncRedis
     jobs: JobStore
@@ -75,6 +77,7 @@ async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Back
         try:
             yield Backend(
                 settings=settings,
+                catalog=Catalog(settings.models_dir),
                 redis=plain,
                 aredis=asynchronous,
                 jobs=JobStore(plain),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from models.catalog import MODELS
 from service.backend import Given
 from service.schemas import ModelBody, ModelListBody
 
@@ -13,7 +12,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 @router.head("", include_in_schema=False)
 @router.get("", summary="List models")
-async def list_models(backend: Given) -> ModelListBody:
+def list_models(backend: Given) -> ModelListBody:
     """Name, scales, what it was made for and trained on, and whether it invents detail."""
     return ModelListBody(
         models=[
@@ -30,6 +29,6 @@ async def list_models(backend: Given) -> ModelListBody:
                 weights_sha256=facts.sha256,
                 tile=facts.tile,
             )
-            for facts in MODELS.values()
+            for facts in backend.catalog.enhancers()
         ]
     )

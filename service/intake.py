@@ -50,7 +50,7 @@ async def receive(request: Request, query: SubmitQuery, backend: Backend, upload
         raise ProblemError("unsupported-media-type", detail)
     settings = backend.settings
     check_length(request, settings.upload_limit_bytes, backend.files, settings.disk_reserve_bytes)
-    options = opts.early(given, settings)
+    options = opts.early(given, settings, backend.catalog)
     async for chunk in chunks(request):
         await upload.write(chunk)
     await upload.finish()
@@ -67,12 +67,14 @@ async def _receive_form(request: Request, given: Fields, backend: Backend, uploa
     async def begin(filename: str, fields: Fields) -> None:
         nonlocal name
         name = filename
-        opts.early(_joined(given, fields), settings)  # options sent before the file are judged before it is read
+        opts.early(
+            _joined(given, fields), settings, backend.catalog
+        )  # options sent before the file are judged before it is read
 
     reader = MultipartReader(request.headers["content-type"], begin, upload.write)
     fields = await reader.read(chunks(request))
     await upload.finish()
-    return Received(opts.early(_joined(given, fields), settings), clean_name(name))
+    return Received(opts.early(_joined(given, fields), settings, backend.catalog), clean_name(name))
 
 
 def _joined(query: Fields, form: Fields) -> Fields:
@@ -91,7 +93,7 @@ async def inspect(backend: Backend, upload: Upload) -> ClipFacts:
 
 def make_job(received: Received, clip: ClipFacts, upload: Upload, kind: JobKind, backend: Backend) -> Job:
     """The job, not yet kept anywhere. Raises ProblemError or MediaError where clip and options do not go together."""
-    scale, _ = opts.against_clip(received.options, clip, backend.settings)
+    scale, _ = opts.against_clip(received.options, clip, backend.settings, backend.catalog)
     return Job(
         id=new_id(),
         kind=kind,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from media.types import ClipFacts, OutputSettings
-from models.catalog import MODELS, UnknownModel, facts
+from models.catalog import Catalog, UnknownModel
 from pipeline.job import ClipOptions
 from pipeline.options import OptionError, check
 from pipeline.settings import Settings
@@ -19,20 +19,22 @@ from service.views import output_of
 _ANY_HEIGHT = 1_000_000  # of a clip not yet seen: every target height is within reach
 
 
-def early(fields: Mapping[str, Any], settings: Settings) -> ClipOptions:
+def early(fields: Mapping[str, Any], settings: Settings, catalog: Catalog) -> ClipOptions:
     """The options, as far as they can be judged without the clip. Raises ProblemError."""
     try:
         form = SubmitOptions.model_validate(dict(fields))
     except ValidationError as error:
         raise invalid([(".".join(map(str, e["loc"])), e) for e in error.errors()]) from None
     options = ClipOptions.model_validate({**form.model_dump(), "model": form.model or settings.default_model})
-    _scale(options, _ANY_HEIGHT)
+    _scale(options, _ANY_HEIGHT, catalog)
     return options
 
 
-def against_clip(options: ClipOptions, clip: ClipFacts, settings: Settings) -> tuple[int, OutputSettings]:
+def against_clip(
+    options: ClipOptions, clip: ClipFacts, settings: Settings, catalog: Catalog
+) -> tuple[int, OutputSettings]:
     """The network's scale and how the result is written. Raises ProblemError, MediaError("unsupported-output")."""
-    scale = _scale(options, clip.display_size[1])
+    scale = _scale(options, clip.display_size[1], catalog)
     output = output_of(options, scale, clip)
     enlarged = max(output.width * output.height, clip.width * clip.height * scale * scale)
     if enlarged > settings.max_output_pixels:
@@ -44,11 +46,11 @@ def against_clip(options: ClipOptions, clip: ClipFacts, settings: Settings) -> t
     return scale, output
 
 
-def _scale(options: ClipOptions, display_height: int) -> int:
+def _scale(options: ClipOptions, display_height: int, catalog: Catalog) -> int:
     try:
-        return check(options, facts(options.model), display_height)
-    except UnknownModel:
-        known = ", ".join(sorted(MODELS))
+        return check(options, catalog.enhancer(options.model), display_height)
+    except UnknownModel as error:
+        known = ", ".join(sorted(error.known))
         detail = f"there is no model of that name; the models are {known}"
         errors = [{"field": "model", "detail": f"one of {known}"}]
         raise ProblemError("unknown-model", detail, errors=errors) from None

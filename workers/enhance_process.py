@@ -9,6 +9,7 @@ from types import FrameType
 
 import structlog
 
+from models.catalog import Catalog
 from models.devices import resolve
 from pipeline.connection import PATIENCE_S, connect
 from pipeline.frames import make_frame_store
@@ -31,7 +32,7 @@ def run_enhance_worker(settings: Settings) -> None:
     redis = connect(redis_url(settings), patience_s=lambda: LEAVING_PATIENCE_S if leaving.is_set() else PATIENCE_S)
     name = consumer_name().replace(":", "-")
     queue = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
-    models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings))
+    models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings), Catalog(settings.models_dir))
     models.warm(settings.default_model)  # loaded and run once before the first frame waits for it
     with LeaseKeeper(queue, name, settings.lease_s) as leases:
         worker = EnhanceWorker(

@@ -8,7 +8,6 @@ import structlog
 
 from media.facts_json import from_json
 from media.remux import join
-from models.catalog import facts as model_facts
 from pipeline.job import Job, JobState
 from workers.digest import sha256_of
 from workers.report import Subject, summarise, write_report
@@ -39,7 +38,7 @@ def finish_clip(room: Room, job: Job) -> None:
         source_sha256=job.source_sha256,
         source_bytes=job.source_bytes,
         clip=clip,
-        model=model_facts(job.options.model),
+        model=room.catalog.enhancer(job.options.model),
         scale=job.scale,
         output=output,
         requested=job.options.model_dump(mode="json"),

@@ -15,7 +15,7 @@ from media.reader import VideoReader
 from media.remux import join
 from media.types import ClipFacts, OutputSettings
 from media.writer import VideoWriter
-from models.catalog import facts as model_facts
+from models.catalog import Catalog
 from models.registry import load
 from pipeline.job import ClipOptions
 from pipeline.limits import probe_limits
@@ -45,7 +45,7 @@ def decide_local(source: Path, out: Path, options: ClipOptions, settings: Settin
     Raises MediaError, OptionError, UnknownModel; FileNotFoundError where the folder of `out` is not there.
     """
     clip = probe(source, probe_limits(settings, max_bytes=None))
-    scale = check(options, model_facts(options.model), clip.display_size[1])
+    scale = check(options, Catalog(settings.models_dir).enhancer(options.model), clip.display_size[1])
     width, height = output_size(clip, scale, options.target_height)
     output = decide(clip, width, height, options.codec.value, options.quality.value)
     if not out.parent.is_dir():
@@ -57,8 +57,9 @@ def enhance_local(
     source: Path, out: Path, plan: LocalPlan, settings: Settings, report: Path | None, on_frame: Callable[[Tally], None]
 ) -> dict[str, Any]:
     """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
-    model = model_facts(plan.options.model)
-    enhancer = load(model.name, plan.scale, settings.device, threads=settings.threads or None)
+    catalog = Catalog(settings.models_dir)
+    enhancer = load(plan.options.model, plan.scale, settings.device, threads=settings.threads or None, catalog=catalog)
+    model = enhancer.facts
     with tempfile.TemporaryDirectory(prefix=".gleaner-", dir=out.parent) as scratch:
         stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"
         began = time.monotonic()

@@ -15,7 +15,6 @@ from media.facts_json import from_json
 from media.reader import sample_frames
 from media.resize import resize
 from media.types import ClipFacts, Image, OutputSettings, VideoFrame
-from models.catalog import facts as model_facts
 from pipeline.heartbeat import alive
 from pipeline.job import Job, JobState
 from pipeline.tasks import SegmentKey
@@ -68,7 +67,7 @@ def make_preview(room: Room, job: Job) -> None:
 def _enhance(
     room: Room, job: Job, clip: ClipFacts, frames: list[VideoFrame], pictures: _Pictures
 ) -> tuple[Tally, float]:
-    model = model_facts(job.options.model)
+    model = room.catalog.enhancer(job.options.model)
     grid = make_grid(clip.width, clip.height, model.tile, model.halo)
     key = SegmentKey(job.id, 0, room.jobs.begin_attempt(job.id, 0))
     began = time.monotonic()

@@ -11,6 +11,7 @@ from redis import Redis
 
 from media.output import decide, output_size
 from media.types import ClipFacts, OutputSettings
+from models.catalog import Catalog
 from pipeline.connection import connect
 from pipeline.files import JobFiles
 from pipeline.frames import FrameStore, make_frame_store
@@ -29,6 +30,7 @@ ASK_EVERY_S = 0.5
 class Room:
     settings: Settings
     redis: Redis
+    catalog: Catalog
     jobs: JobStore
     files: JobFiles
     clips: ClipQueue
@@ -70,6 +72,7 @@ def open_room() -> Iterator[Room]:
         yield Room(
             settings=settings,
             redis=redis,
+            catalog=Catalog(settings.models_dir),
             jobs=JobStore(redis),
             files=JobFiles(settings.data_dir),
             clips=ClipQueue(redis),

@@ -9,7 +9,6 @@ from media.facts_json import from_json
 from media.reader import VideoReader
 from media.types import ClipFacts, Damage, OutputSettings, Span
 from media.writer import VideoWriter
-from models.catalog import facts as model_facts
 from pipeline.frames import SegmentGone
 from pipeline.job import Job
 from pipeline.jobs import StaleAttempt
@@ -58,7 +57,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
     # Attempts never share a file: one that was thought dead may still be writing.
     my_file = file.with_name(f"{file.stem}-{key.attempt}{file.suffix}")
     my_log = log_file.with_name(f"{log_file.stem}-{key.attempt}{log_file.suffix}")
-    model = model_facts(job.options.model)
+    model = room.catalog.enhancer(job.options.model)
     silence_s = room.settings.lease_s * SILENCE_LEASES
     began = time.monotonic()
     with (

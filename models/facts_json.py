@@ -1,0 +1,89 @@
+"""A model's facts as JSON and back, every field checked: what an imported file says of itself. Knows no torch."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from models.facts import ModelFacts
+
+VERSION = 1
+MAX_CHARS = 65536
+MAX_TEXT = 4000  # characters of one text field
+MAX_SCALE = 64
+MAX_TILE = 1024  # low-resolution pixels
+
+
+class FactsError(ValueError):
+    """Facts are not such as a model of ours has; the message names the field."""
+
+
+def dump(facts: ModelFacts) -> str:
+    """One line of JSON; `parse` gives the same facts. Where the weights lie and their SHA-256 are not part of it."""
+    values = {key: value for key, value in asdict(facts).items() if key not in _OUTSIDE}
+    return json.dumps({"v": VERSION} | values, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def parse(text: str) -> ModelFacts:
+    """Raises FactsError where a field is missing, unknown or out of range."""
+    if len(text) > MAX_CHARS:
+        raise FactsError(f"facts have {len(text)} characters, at most {MAX_CHARS} are read")
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FactsError(f"facts are not JSON ({error})") from None
+    if not isinstance(values, dict) or values.pop("v", None) != VERSION:
+        raise FactsError(f"facts are not of version {VERSION}")
+    known = {field.name for field in fields(ModelFacts)} - _OUTSIDE
+    if wrong := sorted(values.keys() ^ known):
+        raise FactsError(f"facts have fields too many or too few: {', '.join(wrong)}")
+    for name, check in _CHECKS.items():
+        if not check(values[name]):
+            raise FactsError(f"the fact {name} has the value {values[name]!r:.80}, which no model has")
+    return ModelFacts(**values | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"])})
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
+
+
+def _whole(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _or_none(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _each(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and 0 < len(value) <= MAX_SCALE and all(map(check, value))
+
+
+def _one_of(*allowed: object) -> Callable[[object], bool]:
+    return lambda value: value in allowed
+
+
+_OUTSIDE = {"weights", "sha256"}  # a file can hold neither its own name nor its own digest
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "name": _text,
+    "title": _text,
+    "scales": _each(_whole(1, MAX_SCALE)),
+    "tile": _whole(1, MAX_TILE),
+    "halo": _whole(0, MAX_TILE // 2),
+    "learned": lambda value: isinstance(value, bool),
+    "domain": _text,
+    "dtypes": _each(_one_of("float32", "bfloat16")),
+    "licence": _text,
+    "trained_on": _text,
+    "envelope": _text,
+    "role": _one_of("enhancer", "bank"),
+    "architecture": _text,
+    "config": lambda value: isinstance(value, dict),
+    "ramp": _whole(0, MAX_TILE // 2),
+    "batch": _or_none(_whole(1, 64)),
+    "origin": _text,
+    "origin_sha256": _or_none(lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None),
+}
