@@ -6,20 +6,14 @@ Knows no schedule and no losses: the caller sets the learning rate and calls bac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
+from models.pulse.settings import Inner
+
 MOMENTUM = 0.9  # of sgdm
 NORM_EPSILON = 1e-9
-
-
-class Inner(StrEnum):
-    ADAM = "adam"
-    SGD = "sgd"
-    SGDM = "sgdm"
-    ADAMAX = "adamax"
 
 
 _INNER: dict[Inner, Callable[[Sequence[Tensor], float], torch.optim.Optimizer]] = {

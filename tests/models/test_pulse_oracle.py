@@ -14,7 +14,8 @@ from torch import Tensor
 from models.pulse.downscale import bicubic_taps, downscale
 from models.pulse.losses import geocross, l1, l2
 from models.pulse.schedule import Schedule, factor
-from models.pulse.spherical import Inner, Spherical
+from models.pulse.settings import Inner
+from models.pulse.spherical import Spherical
 
 PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "oracle" / "public"
 TOLERANCE = 2e-5  # of the largest value

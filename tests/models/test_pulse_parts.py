@@ -14,7 +14,8 @@ from models.pulse.downscale import bicubic_taps, downscale
 from models.pulse.gaussian import CHUNK, fit
 from models.pulse.losses import geocross, l1, l2
 from models.pulse.schedule import Schedule, factor
-from models.pulse.spherical import Inner, Spherical
+from models.pulse.settings import Inner
+from models.pulse.spherical import Spherical
 from models.stylegan2 import StyleGan2, StyleGan2Sizes
 
 
@@ -22,7 +23,7 @@ from models.stylegan2 import StyleGan2, StyleGan2Sizes
 def test_downscale_is_the_double_loop(scale: int) -> None:
     """Every output pixel as a weighted sum of 4·scale by 4·scale pixels, borders reflected by index."""
     picture = torch.rand(1, 1, 4 * scale, 3 * scale, generator=torch.Generator().manual_seed(1))
-    taps, source = bicubic_taps(scale).numpy(), picture[0, 0].numpy()
+    taps, source = bicubic_taps(scale), picture[0, 0].numpy()
 
     def at(i: int, size: int) -> int:
         i = -i if i < 0 else i
@@ -46,7 +47,7 @@ def test_flat_colours_and_ramps_are_kept_by_downscaling() -> None:
 
 @pytest.mark.parametrize(("height", "width", "scale"), [(30, 32, 4), (32, 30, 4), (4, 32, 4), (32, 32, 0)])
 def test_what_cannot_be_downscaled_is_refused(height: int, width: int, scale: int) -> None:
-    with pytest.raises((ValueError, ZeroDivisionError)):
+    with pytest.raises(ValueError, match="downscale"):
         downscale(torch.zeros(1, 3, height, width), scale)
 
 
