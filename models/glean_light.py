@@ -12,15 +12,19 @@ added to a bicubic enlargement.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.folding import fold_style_conv
 from models.glean import SLOPE, PixelShuffleUp
 from models.rrdb import GROWTH, RrdbFeatures
 from models.stylegan2 import SMALLEST, NoiseMode, StyleGan2, StyleGan2Sizes, check_size
+from models.stylegan2_ops import StyleConv
 
 IMAGE_CHANNELS = 3
 
@@ -150,7 +154,7 @@ class GleanLight(nn.Module):
             self.latents.copy_(mean.expand_as(self.latents))
 
     def _textures(self, x: Tensor) -> dict[int, Tensor]:
-        """The bank's features above in_size, {edge r: (N, C(r), r, r)}."""
+        """The bank's features above in_size, {edge r: (N, C(r), r, r)}, of the fused feature."""
         bank, w = self.generator, self.latents[None]
         maps = bank.noise_maps(NoiseMode.STORED, 1)
         textures: dict[int, Tensor] = {}
@@ -158,6 +162,50 @@ class GleanLight(nn.Module):
             x = bank.convs[i - 1](x, w[:, i], maps[i])
             textures[x.shape[2]] = x  # the later of the two of a size stays
         return textures
+
+
+class FoldedGleanLight(nn.Module):
+    """The function of a GleanLight, made of plain convolutions and constants; for inference. See `fold`."""
+
+    base: Tensor
+
+    def __init__(self, network: GleanLight) -> None:
+        super().__init__()
+        config = self.config = network.config
+        network = copy.deepcopy(network)
+        fusion, bank = network.fusion, network.generator
+        maps = bank.noise_maps(NoiseMode.STORED, 1)
+        known = config.table()[config.in_size]  # channels of the bank's part of the fusion
+        # The fusion is linear: the bank's part of it is a constant map, the encoder's a convolution of half the size.
+        with torch.no_grad():
+            constant = F.conv2d(network.coarse(), fusion.weight[:, :known], fusion.bias, padding=1)
+        self.register_buffer("base", constant)  # (1, C, in_size, in_size)
+        self.fusion = nn.Conv2d(known, known, 3, padding=1, bias=False)
+        self.fusion.weight = nn.Parameter(fusion.weight[:, known:].contiguous())
+        self.convs = nn.ModuleList(
+            fold_style_conv(cast(StyleConv, bank.convs[i - 1]), network.latents[i], maps[i])
+            for i in range(first_fine(config), len(maps))
+        )
+        self.encoder, self.decoder = network.encoder, network.decoder
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_input(x, self.config)
+        feature: Tensor = self.encoder(x)
+        textures: dict[int, Tensor] = {}
+        fine = self.fusion(feature) + self.base
+        for conv in self.convs:
+            fine = conv(fine)
+            textures[fine.shape[2]] = fine
+        return decode(self.config, self.decoder, x, feature, textures)
+
+
+def fold(network: GleanLight) -> FoldedGleanLight:
+    """The same function for inference: the bank up to in_size is one constant map, the rest plain convolutions.
+
+    A copy; later training of `network` does not reach it. Outputs agree within float32's rounding.
+    """
+    return FoldedGleanLight(network)
 
 
 def check_input(x: Tensor, config: GleanLightConfig) -> None:

@@ -51,9 +51,12 @@ def upfirdn(x: Tensor, kernel: Tensor, *, up: int = 1, down: int = 1, pad: tuple
         spread = x.new_zeros(n, c, h, up, w, up)
         spread[:, :, :, 0, :, 0] = x
         x = spread.view(n, c, h * up, w * up)
-    x = F.pad(x, pad)
+    left, right, top, bottom = pad
+    even = left == right >= 0 and top == bottom >= 0  # then the convolution pads, and no copy is made
+    if not even:
+        x = F.pad(x, pad)
     weight = kernel.flip(0, 1).to(x.dtype).expand(c, 1, *kernel.shape)
-    return F.conv2d(x, weight, stride=down, groups=c)
+    return F.conv2d(x, weight, stride=down, padding=(top, left) if even else 0, groups=c)
 
 
 def upsample(x: Tensor, kernel: Tensor) -> Tensor:
