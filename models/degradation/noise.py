@@ -23,12 +23,12 @@ def poisson_gaussian(
     noise = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
     if grain > 0:
         noise = cv2.GaussianBlur(noise, (0, 0), grain, borderType=cv2.BORDER_REFLECT_101)
-        noise = noise / _gain(grain)
+        noise = noise / gain(grain)
     deviation = np.sqrt(np.maximum(shot * picture + read * read, 0))
     return np.asarray(np.clip(picture + deviation * noise, 0, 1), dtype=np.float32)
 
 
-def _gain(sigma: float) -> float:
+def gain(sigma: float) -> float:
     """Standard deviation of unit white noise after cv2's Gaussian of this sigma."""
     impulse = np.zeros((33, 33), np.float32)
     impulse[16, 16] = 1

@@ -6,6 +6,7 @@ Wang et al., "Real-ESRGAN", ICCVW 2021; the numbers are those of its published x
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy as np
 from models.degradation.blur import Picture
 from models.degradation.codec import Bytes
 from models.degradation.jpeg_model import jpeg_model
-from models.degradation.kernel_mix import KernelMix, Range, draw_kernel, draw_sinc
-from models.degradation.kernels import filter2d, unsharp
+from models.degradation.kernel_mix import KernelChoice, KernelMix, Range, choose_kernel, choose_sinc
+from models.degradation.kernels import Kernel, filter2d, unsharp
 from models.degradation.pixel_noise import add_gaussian, add_poisson
 from models.degradation.rescale import draw_filter, rescale
 from models.degradation.surveillance import crop_to_multiple, to_bytes, to_float
@@ -43,6 +44,49 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundDrawn:
+    kernel: KernelChoice | None
+    factor: float
+    method: str  # a key of `rescale.FILTERS`
+    gaussian: bool  # else Poisson
+    strength: float  # sigma in 8-bit levels, or Poisson's
+    grey: bool
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOrderDrawn:
+    sharpen: bool
+    first: RoundDrawn
+    second: RoundDrawn
+    jpeg_last: bool  # else the final resizing and ringing come after it
+    final_method: str
+    final_sinc: KernelChoice | None
+    scale: int
+
+    def run(self, frames: Iterable[Picture], rng: np.random.Generator) -> Iterator[Picture]:
+        kernels = [None if choice is None else choice.make() for choice in self._choices()]
+        for frame in frames:
+            yield self._change(frame, kernels, rng)
+
+    def _choices(self) -> tuple[KernelChoice | None, ...]:
+        return self.first.kernel, self.second.kernel, self.final_sinc
+
+    def _change(self, picture: Picture, kernels: list[Kernel | None], rng: np.random.Generator) -> Picture:
+        height, width, _ = picture.shape
+        low = height // self.scale, width // self.scale
+        if self.sharpen:
+            picture = unsharp(picture)
+        picture = _through(picture, (height, width), self.first, kernels[0], rng)
+        picture = jpeg_model(picture, self.first.quality)
+        picture = _through(picture, low, self.second, kernels[1], rng)
+        if self.jpeg_last:
+            settled = _settled(picture, low, self.final_method, kernels[2])
+            return jpeg_model(np.clip(settled, 0, 1), self.second.quality)
+        return _settled(jpeg_model(picture, self.second.quality), low, self.final_method, kernels[2])
+
+
+@dataclass(frozen=True, slots=True)
 class SecondOrder:
     first: Round = Round()
     second: Round = Round(  # its factor is relative to the low-resolution size
@@ -57,6 +101,13 @@ class SecondOrder:
     final_sinc: float = 0.8  # probability
     sharpen: bool = True  # the sharp picture first, by `kernels.unsharp`; L1 and perceptual losses then want it so too
 
+    def draw(self, rng: np.random.Generator, scale: int) -> SecondOrderDrawn:
+        first, second = _draw_round(rng, self.first), _draw_round(rng, self.second)
+        jpeg_last, method = bool(rng.random() < 0.5), draw_filter(rng)
+        rings = rng.random() < self.final_sinc
+        final = choose_sinc(rng, SIZES, math.pi / 3, math.pi / 3) if rings else None
+        return SecondOrderDrawn(self.sharpen, first, second, jpeg_last, method, final, scale)
+
 
 DEFAULT = SecondOrder()
 
@@ -69,41 +120,20 @@ def degrade(image: Bytes, scale: int, seed: int, *, parameters: SecondOrder = DE
     """
     rng = np.random.default_rng(seed)
     picture = to_float(crop_to_multiple(image, scale))
-    height, width, _ = picture.shape
-    low_height, low_width = height // scale, width // scale
-    if parameters.sharpen:
-        picture = unsharp(picture)
-
-    first, second = parameters.first, parameters.second
-    picture = _through(picture, height, width, first, rng)
-    picture = jpeg_model(picture, float(rng.uniform(*first.jpeg_quality)))
-    picture = _through(picture, low_height, low_width, second, rng)
-
-    quality = float(rng.uniform(*second.jpeg_quality))
-    if rng.random() < 0.5:
-        picture = _settle(picture, low_height, low_width, parameters.final_sinc, rng)
-        picture = jpeg_model(np.clip(picture, 0, 1), quality)
-    else:
-        picture = jpeg_model(picture, quality)
-        picture = _settle(picture, low_height, low_width, parameters.final_sinc, rng)
-    return to_bytes(picture)
+    return to_bytes(next(parameters.draw(rng, scale).run([picture], rng)))
 
 
-def _through(picture: Picture, height: int, width: int, order: Round, rng: np.random.Generator) -> Picture:
-    """Blur, resize to a random multiple of (height, width), and noise: all of a round but its JPEG. In [0, 1]."""
+def _draw_round(rng: np.random.Generator, order: Round) -> RoundDrawn:
+    kernel = None
     if rng.random() < order.blur:
         if rng.random() < order.sinc:
-            kernel = draw_sinc(rng, order.kernels.sizes, math.pi / 3, math.pi / 5)
+            kernel = choose_sinc(rng, order.kernels.sizes, math.pi / 3, math.pi / 5)
         else:
-            kernel = draw_kernel(rng, order.kernels)
-        picture = filter2d(picture, kernel)
-    factor = _draw_factor(rng, order)
-    size = max(1, round(height * factor)), max(1, round(width * factor))
-    picture = rescale(picture, *size, draw_filter(rng))
-    grey = bool(rng.random() < order.grey)
-    if rng.random() < order.gaussian:
-        return add_gaussian(picture, rng, sigma=float(rng.uniform(*order.sigma)) / 255, grey=grey)
-    return add_poisson(picture, rng, strength=float(rng.uniform(*order.poisson)), grey=grey)
+            kernel = choose_kernel(rng, order.kernels)
+    factor, method, grey = _draw_factor(rng, order), draw_filter(rng), bool(rng.random() < order.grey)
+    gaussian = bool(rng.random() < order.gaussian)
+    strength = float(rng.uniform(*(order.sigma if gaussian else order.poisson)))
+    return RoundDrawn(kernel, factor, method, gaussian, strength, grey, float(rng.uniform(*order.jpeg_quality)))
 
 
 def _draw_factor(rng: np.random.Generator, order: Round) -> float:
@@ -114,9 +144,20 @@ def _draw_factor(rng: np.random.Generator, order: Round) -> float:
     return float(rng.uniform(low, 1)) if chance < order.enlarge + order.shrink else 1.0
 
 
-def _settle(picture: Picture, height: int, width: int, sinc: float, rng: np.random.Generator) -> Picture:
-    """Bring to the low-resolution size, then perhaps ring."""
-    picture = rescale(picture, height, width, draw_filter(rng))
-    if rng.random() < sinc:
-        picture = filter2d(picture, draw_sinc(rng, SIZES, math.pi / 3, math.pi / 3))
-    return picture
+def _through(
+    picture: Picture, base: tuple[int, int], drawn: RoundDrawn, kernel: Kernel | None, rng: np.random.Generator
+) -> Picture:
+    """Blur, resize to the drawn multiple of `base` (height, width), and noise: all of a round but its JPEG."""
+    if kernel is not None:
+        picture = filter2d(picture, kernel)
+    height, width = (max(1, round(side * drawn.factor)) for side in base)
+    picture = rescale(picture, height, width, drawn.method)
+    if drawn.gaussian:
+        return add_gaussian(picture, rng, sigma=drawn.strength / 255, grey=drawn.grey)
+    return add_poisson(picture, rng, strength=drawn.strength, grey=drawn.grey)
+
+
+def _settled(picture: Picture, low: tuple[int, int], method: str, kernel: Kernel | None) -> Picture:
+    """Brought to the low-resolution size, then perhaps ringing."""
+    picture = rescale(picture, *low, method)
+    return picture if kernel is None else filter2d(picture, kernel)

@@ -20,7 +20,7 @@ Planes = NDArray[np.uint8]
 
 CODECS = {"h264": ("libx264", "h264"), "h265": ("libx265", "hevc")}  # encoder, decoder
 RATE = 25  # frames a second: x264 and x265 spend bits by it
-SMALLEST_SIDE = 32  # x265 takes no less
+SMALLEST_SIDE = {"h264": 2, "h265": 32}  # that the encoders take
 
 
 class CodecError(Exception):
@@ -48,12 +48,12 @@ class Transcoder:
     """
 
     def __init__(self, width: int, height: int, encoding: Encoding) -> None:
-        """width, height: of the luma plane, even, at least SMALLEST_SIDE for h265."""
+        """width, height: of the luma plane, even, at least SMALLEST_SIDE."""
         if encoding.codec not in CODECS:
             raise ValueError(f"unknown codec {encoding.codec!r}: use one of {', '.join(CODECS)}")
         if (encoding.crf is None) == (encoding.bits is None):
             raise ValueError(f"crf is {encoding.crf} and bits is {encoding.bits}: set exactly one of them")
-        smallest = SMALLEST_SIDE if encoding.codec == "h265" else 2
+        smallest = SMALLEST_SIDE[encoding.codec]
         if width % 2 or height % 2 or min(width, height) < smallest:
             raise ValueError(
                 f"{encoding.codec} cannot hold {width}x{height} in 4:2:0: pad to even sides of at least {smallest}"
