@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.degradation.blur import Picture
@@ -63,8 +64,8 @@ class ToneDrawn:
 
     def change(self, picture: Picture) -> Picture:
         bright = np.minimum(picture * np.float32(self.exposure), 1)
-        curved = bright if self.gamma == 1 else np.power(bright, np.float32(self.gamma))
-        return np.asarray(self.black + (self.white - self.black) * curved, dtype=np.float32)
+        curved = cv2.pow(bright, self.gamma)  # several times quicker than numpy's
+        return np.asarray(curved * np.float32(self.white - self.black) + np.float32(self.black), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
