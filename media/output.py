@@ -7,11 +7,11 @@ from fractions import Fraction
 import av
 
 from media.colour import BT709, RGB
+from media.matroska import NANOSECOND, choose_scale
 from media.types import ClipFacts, ColourTags, MediaError, OutputSettings
 
 CODECS = ("auto", "h264", "hevc", "ffv1")
 QUALITIES = ("draft", "standard", "high")
-MILLISECOND = Fraction(1, 1000)
 MAX_TIMESCALE = (1 << 31) - 1
 
 H264_SIDE = 4096  # of the longer side; hardware decoders stop there
@@ -53,9 +53,6 @@ def decide(facts: ClipFacts, width: int, height: int, codec: str, quality: str) 
     codec = choose_codec(facts, width, height, codec, notes)
     pix_fmt = choose_format(facts, width, height, codec, notes)
     container = "matroska" if codec == "ffv1" else "mp4"
-    if container == "matroska" and facts.sample_aspect_ratio != 1:
-        # PyAV 18 cannot set AVStream.sample_aspect_ratio, which the Matroska muxer reads.
-        notes.append(f"the pixel shape {facts.sample_aspect_ratio} is in the FFV1 stream, where not every player looks")
     return OutputSettings(
         codec=codec,
         quality=quality,
@@ -64,7 +61,7 @@ def decide(facts: ClipFacts, width: int, height: int, codec: str, quality: str) 
         pix_fmt=pix_fmt,
         width=width,
         height=height,
-        time_base=choose_time_base(facts.time_base, container, notes),
+        time_base=choose_time_base(facts, container, notes),
         colour=choose_colour(facts, pix_fmt, notes),
         rotation=facts.rotation,
         sample_aspect_ratio=facts.sample_aspect_ratio,
@@ -123,12 +120,14 @@ def choose_format(facts: ClipFacts, width: int, height: int, codec: str, notes: 
     return f"yuv{sampling}p" + ("10le" if depth == 10 else "")
 
 
-def choose_time_base(source: Fraction, container: str, notes: list[str]) -> Fraction:
-    """One that keeps every source tick where the container can: 1/d of n/d for MP4, milliseconds for Matroska."""
+def choose_time_base(facts: ClipFacts, container: str, notes: list[str]) -> Fraction:
+    """One that keeps every source tick: 1/d of n/d for MP4, a number of nanoseconds for Matroska."""
+    source = facts.time_base
     if container == "matroska":
-        if MILLISECOND.denominator % source.denominator:
-            notes.append(f"Matroska keeps milliseconds: times are the nearest to the source's {source} s ticks")
-        return MILLISECOND
+        scale, exact = choose_scale(source, facts.start_pts or 0)
+        if not exact:
+            notes.append(f"Matroska cannot keep ticks of {source} s here: times are rounded to {scale} ns")
+        return scale * NANOSECOND
     if source.denominator > MAX_TIMESCALE:
         notes.append(f"MP4 cannot keep ticks of {source} s: times are rounded to {Fraction(1, 1_000_000)} s")
         return Fraction(1, 1_000_000)

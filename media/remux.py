@@ -7,6 +7,7 @@ grow with the length of the clip.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,7 @@ from av.rational import AVRational
 from av.stream import Discard
 from av.video.stream import VideoStream
 
+from media import matroska
 from media.carry import Carried, carry_streams, carry_tags, lost_tags
 from media.encoder import carry_geometry
 from media.opening import open_input
@@ -80,18 +82,31 @@ def attempt(
     refused: str | None,
 ) -> JoinReport:
     with part_file(out) as part, open_input(source) as clip:
-        with open_segment(segments[0], settings) as first, open_output(part, clip, settings) as target:
-            video = target.add_stream_from_template(first.streams.video[0], opaque=True)
-            video.time_base = settings.time_base
-            carried = carry_streams(clip, target, settings.container, facts.video_index, keep_audio, refused)
-            carry_tags(clip, target, facts.video_index, video)
-            carry_geometry(video, settings)
-            if "timecode" in video.metadata and facts.average_rate:
-                video.codec_context.framerate = facts.average_rate  # a time code counts frames
-            joiner = Joiner(target, video, carried, on_progress)
-            joiner.run(video_packets(segments, settings), source_packets(clip, carried))
+        with open_segment(segments[0], settings) as first:
+
+            def set_up(target: OutputContainer) -> tuple[VideoStream, Carried]:
+                video = target.add_stream_from_template(first.streams.video[0], opaque=True)
+                video.time_base = settings.time_base
+                carried = carry_streams(clip, target, settings.container, facts.video_index, keep_audio, refused)
+                carry_tags(clip, target, facts.video_index, video)
+                carry_geometry(video, settings)
+                if "timecode" in video.metadata and facts.average_rate:
+                    video.codec_context.framerate = facts.average_rate  # a time code counts frames
+                return video, carried
+
+            delays = matroska.codec_delays(set_up) if settings.container == "matroska" else ()
+            clock = matroska.clock_of(settings, delays)
+            with open_output(part, clip, settings) as target:
+                video, carried = set_up(target)
+                joiner = Joiner(target, video, carried, clock, on_progress)
+                joiner.run(video_packets(segments, settings), source_packets(clip, carried))
+        if clock is not None:
+            matroska.finish(part, clock.scale, settings.sample_aspect_ratio)
         with av.open(part, format=demuxer(settings)) as written:
             dropped = [*carried.dropped, *lost_tags(clip, written)]
+        for index, count in sorted(joiner.moved.items()):
+            limit = f"{float(matroska.REACH * settings.time_base):.3f}"
+            dropped.append(f"the times of {count} packets of stream {index}: Matroska holds none {limit} s before zero")
         for index, transcoder in carried.transcoders.items():
             if transcoder.lost:
                 dropped.append(f"{transcoder.lost} packets of stream {index}: they could not be decoded")
@@ -102,9 +117,16 @@ class Joiner:
     """Merges two series of packets by time into one container."""
 
     def __init__(
-        self, out: OutputContainer, video: VideoStream, carried: Carried, on_progress: Callable[[], None] | None
+        self,
+        out: OutputContainer,
+        video: VideoStream,
+        carried: Carried,
+        clock: matroska.Clock | None,
+        on_progress: Callable[[], None] | None,
     ) -> None:
         self.frames = 0
+        self.moved: Counter[int] = Counter()  # by output stream: packets whose times the container cannot hold
+        self._clock = clock
         self._out = out
         self._video = video
         self._carried = carried
@@ -144,7 +166,8 @@ class Joiner:
 
     def _keep_order(self, packet: Packet[Any]) -> None:
         """Muxers refuse times that run backwards, as damaged recordings have them: such packets go right after."""
-        packet.rescale_ts(AVRational(packet.stream.time_base))
+        base = packet.stream.time_base if self._clock is None else self._clock.time_base
+        packet.rescale_ts(AVRational(base))
         assert packet.dts is not None
         index = packet.stream.index
         last = self._last_dts.get(index)
@@ -154,6 +177,8 @@ class Joiner:
         self._last_dts[index] = packet.dts
 
     def _mux(self, packet: Packet[Any]) -> None:
+        if self._clock is not None and self._clock.as_milliseconds(packet):
+            self.moved[packet.stream.index] += 1
         self._out.mux(packet)
         self._packets += 1
         if self._on_progress is not None and self._packets % PACKETS_PER_PROGRESS == 0:
@@ -178,8 +203,7 @@ def open_output(part: Path, clip: InputContainer, settings: OutputSettings) -> O
         if any("timecode" in stream.metadata for stream in clip.streams.video):
             options["write_tmcd"] = "1"
     else:
-        # Sound may start before zero (AAC priming); shifting everything would falsify the picture's times.
-        options["avoid_negative_ts"] = "disabled"
+        options |= matroska.OPTIONS
     return av.open(part, "w", format=settings.container, container_options=options)
 
 
@@ -215,7 +239,7 @@ def video_packets(segments: Sequence[Path], settings: OutputSettings) -> Iterato
 
 
 def follows(pts: int, last: int, settings: OutputSettings) -> bool:
-    # Milliseconds may put two frames of a source with finer ticks at the same time.
+    # Its ticks may be coarser than those of a source whose own are below what they can be.
     return pts > last or (pts == last and settings.container == "matroska")
 
 

@@ -12,6 +12,7 @@ import av
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from media import matroska
 from media.colour_out import FromRgb
 from media.encoder import ENCODERS, encoder_options, set_up_stream, thread_count
 from media.partfile import part_file
@@ -69,6 +70,9 @@ class VideoWriter:
         if settings.container == "mp4":
             options |= mp4_options(settings.time_base.denominator)
             options["video_track_timescale"] = str(settings.time_base.denominator)
+        else:
+            options |= matroska.OPTIONS
+        self._clock = matroska.clock_of(settings)
         self._container = av.open(part, "w", format=settings.container, container_options=options)
         stream = self._container.add_stream(
             ENCODERS[settings.codec], rate=NOMINAL_RATE, options=encoder_options(settings, self._threads)
@@ -111,6 +115,8 @@ class VideoWriter:
         if self._held is not None:
             assert self._held.pts is not None
             self._held.duration = self._durations.pop(self._held.pts, 0)
+            if self._clock is not None:
+                self._clock.as_milliseconds(self._held)
             self._container.mux(self._held)
             self._held = None
 
@@ -121,6 +127,8 @@ class VideoWriter:
         else:
             self._part_path.touch()
         self._container.close()
+        if self.frames and self._clock is not None:
+            matroska.finish(self._part_path, self._clock.scale, self.settings.sample_aspect_ratio)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -83,13 +83,49 @@ def test_variable_frame_times_are_kept_to_the_tick(
     ]
 
 
-def test_matroska_times_are_the_nearest_millisecond_and_the_notes_say_so(tmp_path: Path) -> None:
-    output = settings("ffv1")
+MATROSKA_BASES = [
+    Fraction(1, 12800),
+    Fraction(1, 90000),
+    Fraction(1001, 30000),
+    Fraction(1, 25),
+    Fraction(1, 1000),
+    Fraction(1, 1_000_000),
+]
+
+
+@pytest.mark.parametrize("base", MATROSKA_BASES)
+@pytest.mark.parametrize("start_s", [Fraction(-1, 50), 0, Fraction(7, 5), 95443])
+def test_matroska_times_are_kept_to_the_tick(tmp_path: Path, base: Fraction, start_s: Fraction) -> None:
+    """Read back, each time is nearest to its own tick; it is equal where a tick is a whole number of nanoseconds."""
+    start = round(start_s / base)
+    ticks = [
+        start + max(number, round(t / base)) for number, t in enumerate(map(Fraction, ("0", "0.04", "0.1", "1.3")))
+    ]
+    output = settings("ffv1", time_base=base, start_pts=start)
     with VideoWriter(tmp_path / "clip.mkv", output) as writer:
-        for image, pts in zip(pictures(3), [1000, 4600, 8345], strict=True):
+        for image, pts in zip(pictures(4), ticks, strict=True):
+            writer.write(image, pts, duration=3)
+    times = [time for time, _ in written(tmp_path / "clip.mkv")[1]]
+    assert [round(time / base) for time in times] == ticks
+    assert all(
+        abs(time - pts * base) <= min(base / 4, Fraction(1, 200_000)) for time, pts in zip(times, ticks, strict=True)
+    )
+    if (base * 10**9).denominator == 1:
+        assert times == [pts * base for pts in ticks]
+    assert output.notes == ()
+
+
+def test_a_start_so_far_below_zero_that_matroska_must_be_coarser_is_noted(tmp_path: Path) -> None:
+    base = Fraction(1, 1_000_000)
+    ticks = [-5_000_000, -4_960_000, 0, 40_000]
+    output = settings("ffv1", time_base=base, start_pts=ticks[0])
+    with VideoWriter(tmp_path / "clip.mkv", output) as writer:
+        for image, pts in zip(pictures(4), ticks, strict=True):
             writer.write(image, pts)
-    assert [time for time, _ in written(tmp_path / "clip.mkv")[1]] == [Fraction(ms, 1000) for ms in (11, 51, 93)]
-    assert "milliseconds" in output.notes[0]
+    times = [time for time, _ in written(tmp_path / "clip.mkv")[1]]
+    assert all(abs(time - pts * base) <= output.time_base / 2 for time, pts in zip(times, ticks, strict=True))
+    assert output.time_base > base
+    assert "Matroska cannot keep ticks" in output.notes[0]
 
 
 def test_a_last_frame_of_unknown_duration_lasts_as_long_as_the_one_before(tmp_path: Path) -> None:
@@ -155,8 +191,7 @@ def test_rotation_pixel_shape_and_colour_tags_are_carried(tmp_path: Path, codec:
     assert frame.rotation % 360 == rotation
     assert (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc) == (2, 5, 5, 6)
     with av.open(tmp_path / "clip") as clip:
-        shape = clip.streams.video[0].sample_aspect_ratio
-    assert shape == Fraction(12, 11) or (codec == "ffv1" and any("pixel shape 12/11" in note for note in output.notes))
+        assert clip.streams.video[0].sample_aspect_ratio == Fraction(12, 11)
 
 
 def test_images_of_another_size_are_resized(tmp_path: Path) -> None:

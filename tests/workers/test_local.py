@@ -72,15 +72,19 @@ def audio_of(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_frame_comes_out_with_its_own_time(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("codec", "suffix"), [("auto", ".mp4"), ("ffv1", ".mkv")])
+def test_every_frame_comes_out_with_its_own_time(name: str, codec: str, suffix: str, tmp_path: Path) -> None:
     case = CASES[name]
     source = write_clip(tmp_path / f"in{case.suffix}", **({"frames": FRAMES} | case.make))
-    out, report = tmp_path / "out.mp4", tmp_path / "report.json"
-    summary = enhance(source, out, report, scale=2)
+    out, report = tmp_path / f"out{suffix}", tmp_path / "report.json"
+    summary = enhance(source, out, report, scale=2, codec=codec)
     before, after = probe(source, LIMITS), probe(out, LIMITS)
     times = times_of(source)
     assert len(times) == case.make.get("frames", FRAMES)
-    assert times_of(out) == times
+    written_times = times_of(out)
+    assert [round(time / before.time_base) for time in written_times] == [round(t / before.time_base) for t in times]
+    if suffix == ".mp4" or (before.time_base * 10**9).denominator == 1:
+        assert written_times == times  # Matroska counts nanoseconds, of which a tick may not be a whole number
     assert (after.width, after.height) == (2 * before.width, 2 * before.height)
     assert (after.rotation, after.sample_aspect_ratio) == (before.rotation, before.sample_aspect_ratio)
     assert after.bit_depth == before.bit_depth
@@ -89,7 +93,7 @@ def test_every_frame_comes_out_with_its_own_time(name: str, tmp_path: Path) -> N
     written = json.loads(report.read_text())
     assert written["frames"] == summary["frames"]
     assert [Fraction(f["pts"]) * before.time_base for f in written["frame_log"]] == times
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["report.json", source.name, "out.mp4"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["report.json", source.name, out.name])
 
 
 def test_grey_comes_out_exactly_grey(tmp_path: Path) -> None:
