@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,26 @@ from commands.common import clean_errors
 
 train_app = typer.Typer(help="Train the weights that ship.", no_args_is_help=True)
 
+DataOption = Annotated[Path, typer.Option("--data", help="Media folder with a manifest.json.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Checkpoint, log, sheets and weights; a run in it is gone on with.")
+]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="TOML file of the run's settings.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Fail unless OUT holds a run to go on with.")]
+MinutesOption = Annotated[float | None, typer.Option("--minutes", help="Stop after so long; run again to go on.")]
+ShareAlikeOption = Annotated[
+    bool | None, typer.Option("--share-alike/--no-share-alike", help="Use CC BY-SA pictures (the default).")
+]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="Of torch.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")]
+
 
 @train_app.command("espcn")
 def train_espcn(
     scale: Annotated[int, typer.Option("--scale", help="2 or 4.")],
-    data: Annotated[Path, typer.Option("--data", help="Media folder with a manifest.json.")],
-    out: Annotated[Path, typer.Option("--out", help="Checkpoint, log and best weights; a run in it is gone on with.")],
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop after so long; run again to go on.")] = None,
+    data: DataOption,
+    out: OutOption,
+    minutes: MinutesOption = None,
     share_alike: Annotated[bool, typer.Option("--share-alike/--no-share-alike", help="Use CC BY-SA pictures.")] = True,
     threads: Annotated[int, typer.Option("--threads", help="Of torch.")] = 1,
 ) -> None:
@@ -29,3 +43,37 @@ def train_espcn(
             TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads)
         )
         typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
+
+
+@train_app.command("bank")
+def train_bank(
+    data: DataOption,
+    out: OutOption,
+    config: ConfigOption = None,
+    resume: ResumeOption = False,
+    minutes: MinutesOption = None,
+    share_alike: ShareAlikeOption = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Train the texture bank, a StyleGAN2 generator. SIGTERM stops it cleanly; the same command goes on."""
+    from models.devices import DeviceError
+    from models.training.bank import BankConfig, train
+    from models.training.checkpoint import CheckpointError, require
+    from models.training.data import DataError
+    from models.training.settings import SettingsError, configure
+    from models.training.stopping import stop_signals
+
+    with clean_errors(SettingsError, DataError, CheckpointError, DeviceError), stop_signals() as stopped:
+        _log()
+        if resume:
+            require(out)
+        options = {"minutes": minutes, "share_alike": share_alike, "threads": threads, "device": device}
+        result = train(configure(BankConfig, config, {"data": data, "out": out, **options}), stopped)
+        state = "finished" if result.finished else "stopped"
+        typer.echo(f"{result.pictures} pictures seen, {result.size} pixels, {state}: {out}")
+
+
+def _log() -> None:
+    """Progress on stderr, a line an event."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

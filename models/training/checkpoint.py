@@ -15,6 +15,12 @@ class CheckpointError(Exception):
     """A checkpoint is not of this run."""
 
 
+def require(folder: Path) -> None:
+    """Raises CheckpointError where there is nothing to go on with."""
+    if not (folder / NAME).is_file():
+        raise CheckpointError(f"{folder} holds no {NAME} to resume from: leave --resume out to begin a run there")
+
+
 def save(folder: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and strings; the old checkpoint stays until the new one is safe on disk."""
     part = folder / (NAME + ".part")

@@ -1,0 +1,91 @@
+"""Training of the bank on small pictures drawn here: goes on exactly, grows, and measures itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models import weights_io
+from models.stylegan2 import StyleGan2, StyleGan2Sizes
+from models.training import checkpoint, journal
+from models.training.bank import WEIGHTS, BankConfig, train
+from models.training.checkpoint import CheckpointError
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("media")
+    entries = []
+    for index, licence in enumerate(("CC0 1.0", "CC BY-SA 4.0")):
+        rng = np.random.default_rng(index)
+        image = rng.integers(0, 256, (10, 10, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(image, (80, 70), interpolation=cv2.INTER_CUBIC))
+        entry = {"file": f"{index}.png", "split": "train", "kind": "still", "licence": licence}
+        entries.append(entry | {"redistributable": "yes"})
+    (folder / "manifest.json").write_text(json.dumps({"files": entries}))
+    return folder
+
+
+@pytest.fixture
+def config(media: Path, tmp_path: Path) -> BankConfig:
+    """Seven steps of four pictures, growing after the fourth; both regularisations come by."""
+    return BankConfig(
+        media,
+        tmp_path / "run",
+        channels=(8, 8, 6, 4),
+        judge_channels=(8, 8, 6, 4),
+        style=8,
+        mapping=2,
+        sizes=(16, 32),
+        pictures=(16, 12),
+        settle=1,
+        batch=4,
+        slope_every=2,
+        path_every=3,
+        strength=100,
+        evaluate_every=8,
+        measured=8,
+    )
+
+
+def test_a_run_stopped_anywhere_goes_on_exactly(config: BankConfig, tmp_path: Path) -> None:
+    whole = train(config)
+    assert (whole.pictures, whole.size, whole.finished) == (28, 32, True)
+    parts = replace(config, out=tmp_path / "parts", workers=2)
+    for stops in (2, 2, 100):  # within the first size, and within the second
+        counted = iter(range(stops))
+        train(parts, lambda c=counted: next(c, None) is None)  # type: ignore[misc]
+    a, b = (torch.load(c.out / checkpoint.NAME, weights_only=True) for c in (config, parts))
+    assert (b["step"], b["path_mean"], b["strength"]) == (7, a["path_mean"], a["strength"])
+    for part in ("maker", "judge", "average"):
+        assert all(torch.equal(a[part][key], b[part][key]) for key in a[part]), part
+    told = [[row for row in journal.read(c.out) if row[1] not in ("hours",)] for c in (config, parts)]
+    assert told[0] == told[1]
+
+
+def test_what_it_writes(config: BankConfig) -> None:
+    train(replace(config, pictures=(8, 0)))
+    facts = weights_io.metadata(config.out / WEIGHTS)
+    sizes = json.loads(facts["config"])
+    generator = StyleGan2(StyleGan2Sizes(**{**sizes, "channels": tuple(sizes["channels"])}))
+    weights_io.load_into(generator, config.out / WEIGHTS)
+    assert json.loads(facts["licences"]) == {"CC0 1.0": 1, "CC BY-SA 4.0": 1}
+    assert (config.out / "sheet-016-00000008.png").is_file()
+    assert {"judge", "maker", "distance", "distance_16", "distance_of_real"} <= {r[1] for r in journal.read(config.out)}
+
+
+def test_share_alike_pictures_can_be_left_out(config: BankConfig) -> None:
+    train(replace(config, pictures=(8, 0), share_alike=False))
+    assert json.loads(weights_io.metadata(config.out / WEIGHTS)["licences"]) == {"CC0 1.0": 1}
+
+
+def test_a_folder_of_another_run_is_refused(config: BankConfig) -> None:
+    train(replace(config, pictures=(4, 0)))
+    with pytest.raises(CheckpointError, match="batch was 4, is 2"):
+        train(replace(config, pictures=(4, 0), batch=2))
