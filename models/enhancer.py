@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models import added_detail
+from models.cells import cells
+from models.consistency import project
 from models.facts import ModelFacts
 
 DARK = 8 / 255  # mean of a block, over all channels, below which the picture counts as dark and may come out black
@@ -33,12 +36,26 @@ class EnhanceResult:
     pixels: NDArray[Any]  # (N, s·h, s·w, 3), dtype of the input; undefined (black) where `failed`
     redone: NDArray[np.bool_]  # (N,) tiles computed once more in float32, because the first result was broken
     failed: NDArray[np.bool_]  # (N,) tiles whose float32 result was broken too: the caller resizes them by Lanczos
+    added: NDArray[np.float32]  # (N, cells(h), cells(w), 2) error and detail, see models/added_detail.py; NaN if failed
     halved: int  # times the batch was halved because memory ran out
     seconds: float  # wall time of the whole call
 
     @property
     def ok(self) -> bool:
         return not bool(self.failed.any())
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Arrays of a batch, or of a part of one, to be filled."""
+
+    pixels: NDArray[Any]
+    redone: NDArray[np.bool_]
+    failed: NDArray[np.bool_]
+    added: NDArray[np.float32]
+
+    def part(self, s: slice) -> _Outputs:
+        return _Outputs(self.pixels[s], self.redone[s], self.failed[s], self.added[s])
 
 
 class Enhancer:
@@ -59,32 +76,36 @@ class Enhancer:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=self._layout)
 
-    def enhance(self, tiles: NDArray[Any]) -> EnhanceResult:
+    def enhance(self, tiles: NDArray[Any], *, consistency: bool = False) -> EnhanceResult:
         """Enlarge equal tiles, each on its own: a tile's result does not depend on what else is in the batch.
 
         tiles: (N, h, w, 3) uint8 or uint16 RGB. A tile that is exactly grey (R = G = B) comes back exactly grey: the
-        mean of the network's three channels. Raises TileError on other input, EnhanceError if memory does not even do
-        for one tile.
+        mean of the network's three channels. With `consistency` the result is changed until it shrinks to the input
+        (models/consistency.py). Raises TileError on other input, EnhanceError if memory does not even do for one tile.
         """
         started = time.perf_counter()
         if tiles.ndim != 4 or tiles.shape[3] != 3 or tiles.dtype not in (np.uint8, np.uint16):
             raise TileError(f"tiles must be (N, h, w, 3) uint8 or uint16, not {tiles.shape} {tiles.dtype}")
         n, h, w, _ = tiles.shape
-        pixels = np.empty((n, h * self.scale, w * self.scale, 3), tiles.dtype)
-        redone, failed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        outputs = _Outputs(
+            np.empty((n, h * self.scale, w * self.scale, 3), tiles.dtype),
+            np.zeros(n, np.bool_),
+            np.zeros(n, np.bool_),
+            np.empty((n, cells(h), cells(w), 2), np.float32),
+        )
         at_once = max(1, self._most // (h * w)) if self._most and h * w else max(1, n)
         halved = 0
         for first in range(0, n, at_once):
             s = slice(first, first + at_once)
-            halved += self._run(tiles[s], pixels[s], redone[s], failed[s])
-        return EnhanceResult(pixels, redone, failed, halved, time.perf_counter() - started)
+            halved += self._run(tiles[s], outputs.part(s), consistency)
+        return EnhanceResult(
+            outputs.pixels, outputs.redone, outputs.failed, outputs.added, halved, time.perf_counter() - started
+        )
 
-    def _run(
-        self, tiles: NDArray[Any], pixels: NDArray[Any], redone: NDArray[np.bool_], failed: NDArray[np.bool_]
-    ) -> int:
-        """Fill the three outputs; returns how often the batch was halved."""
+    def _run(self, tiles: NDArray[Any], outputs: _Outputs, consistency: bool) -> int:
+        """Fill the outputs; returns how often the batch was halved."""
         try:
-            self._fill(tiles, pixels, redone, failed)
+            self._fill(tiles, outputs, consistency)
             return 0
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
@@ -100,30 +121,34 @@ class Enhancer:
             )
         middle = len(tiles) // 2
         halves = (slice(0, middle), slice(middle, len(tiles)))
-        return 1 + sum(self._run(tiles[s], pixels[s], redone[s], failed[s]) for s in halves)
+        return 1 + sum(self._run(tiles[s], outputs.part(s), consistency) for s in halves)
 
     @torch.inference_mode()
-    def _fill(
-        self, tiles: NDArray[Any], pixels: NDArray[Any], redone: NDArray[np.bool_], failed: NDArray[np.bool_]
-    ) -> None:
+    def _fill(self, tiles: NDArray[Any], outputs: _Outputs, consistency: bool) -> None:
         peak = float(np.iinfo(tiles.dtype).max)
         x = self._upload(tiles).permute(0, 3, 1, 2).to(torch.float32).div(peak)
         y = self._compute(x, self.dtype)
         bad = broken(x, y)
         if bool(bad.any()):
-            redone[:] = bad.cpu().numpy()
+            outputs.redone[:] = bad.cpu().numpy()
             again = self._compute(x[bad], torch.float32)
             y[bad] = again
             still = torch.zeros_like(bad)
             still[bad] = broken(x[bad], again)
-            failed[:] = still.cpu().numpy()
-            y[still] = 0
+            outputs.failed[:] = still.cpu().numpy()
+        if consistency:
+            y = project(y.contiguous(), x.contiguous(), self.scale)
+        if outputs.failed.any():
+            y[torch.from_numpy(outputs.failed)] = 0
         grey = ((x[:, 0] == x[:, 1]) & (x[:, 1] == x[:, 2])).flatten(1).all(1)
         if bool(grey.any()):
             y[grey] = y[grey].mean(1, keepdim=True).expand(-1, 3, -1, -1)
-        y = y.clamp_(0, 1).mul_(peak).add_(0.5).floor_()  # half up
+        y = y.clamp_(0, 1)
+        outputs.added[:] = added_detail.measure(x, y, self.scale, self.facts.halo).cpu().numpy()
+        outputs.added[outputs.failed] = np.nan
+        y = y.mul_(peak).add_(0.5).floor_()  # half up
         y = y.permute(0, 2, 3, 1).to(torch.uint8 if tiles.dtype == np.uint8 else torch.int32).contiguous()
-        pixels[:] = y.cpu().numpy()
+        outputs.pixels[:] = y.cpu().numpy()
 
     def _compute(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """The network's output in float32, a fresh tensor."""

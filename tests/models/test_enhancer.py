@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models import registry
 from models.catalog import MODELS
+from models.consistency import degrade
 from models.enhancer import EnhanceError, Enhancer, TileError
 
 LEARNED = MODELS["espcn-x2"]
@@ -16,6 +18,14 @@ CPU = torch.device("cpu")
 def tiles(count: int, edge: int = 24, dtype: type = np.uint8) -> np.ndarray:
     top = int(np.iinfo(dtype).max)
     return np.random.default_rng(1).integers(top // 5, top, (count, edge, edge, 3)).astype(dtype)
+
+
+def pictures(dtype: type) -> np.ndarray:
+    """(3, 64, 64, 3): smooth shapes with edges, within the range."""
+    coarse = torch.rand(3, 3, 12, 12, generator=torch.Generator().manual_seed(1)) * 0.6 + 0.2
+    image = F.interpolate(coarse, size=(64, 64), mode="bicubic")
+    image[:, :, 10:30, 20:40] = 0.75
+    return (image.permute(0, 2, 3, 1).numpy() * np.iinfo(dtype).max).astype(dtype)
 
 
 class Doubling(nn.Module):
@@ -190,6 +200,53 @@ def test_other_errors_are_not_taken_for_lack_of_memory() -> None:
 def test_other_input_is_refused_with_its_shape_and_dtype(bad: np.ndarray) -> None:
     with pytest.raises(TileError, match=str(bad.dtype)):
         enhancer(Doubling()).enhance(bad)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("lanczos", 1), ("lanczos", 3), ("espcn-x2", 2), ("espcn-x4", 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_consistent_tiles_shrink_to_their_input_within_half_a_level(name: str, scale: int, dtype: type) -> None:
+    model, batch = registry.load(name, scale, "cpu"), pictures(dtype)
+    peak = np.iinfo(dtype).max
+
+    def errors(consistency: bool) -> list[float]:
+        large = torch.from_numpy(model.enhance(batch, consistency=consistency).pixels.astype(np.float32) / peak)
+        small = degrade(large.permute(0, 3, 1, 2), scale).permute(0, 2, 3, 1).numpy()
+        return [float(e) for e in 255 * np.sqrt(np.square(small - batch / peak).mean((1, 2, 3)))]
+
+    assert max(errors(True)) < 0.5
+    if scale > 1:
+        assert max(errors(False)) > 1.0
+
+
+def test_a_consistent_tile_has_the_same_bytes_in_every_batch_and_grey_stays_grey() -> None:
+    model, batch = registry.load("espcn-x2", 2, "cpu"), pictures(np.uint8)
+    batch[1] = batch[1, ..., :1]
+    together = model.enhance(batch, consistency=True)
+    assert np.ptp(together.pixels[1], axis=-1).max() == 0
+    for n in range(len(batch)):
+        alone = model.enhance(batch[n : n + 1], consistency=True)
+        assert np.array_equal(alone.pixels[0], together.pixels[n])
+        assert np.array_equal(alone.added[0], together.added[n])
+
+
+def test_consistency_makes_no_difference_to_what_is_redone_or_failed() -> None:
+    batch = tiles(3)
+    batch[0] //= 4
+    result = enhancer(AlwaysNan(), torch.bfloat16).enhance(batch, consistency=True)
+    assert result.failed.tolist() == [True, False, False]
+    assert not result.pixels[0].any()
+    assert result.pixels[1:].any()
+    assert np.isnan(result.added[0]).all()
+    assert np.isfinite(result.added[1:]).all()
+
+
+def test_added_detail_is_of_the_result_as_it_is_given_out() -> None:
+    """A consistent result is as far from its input, degraded again, as rounding and black and white leave it."""
+    model, batch = registry.load("espcn-x4", 4, "cpu"), pictures(np.uint8)
+    plain, consistent = (model.enhance(batch, consistency=c).added for c in (False, True))
+    assert plain.shape == consistent.shape == (3, 4, 4, 2)
+    assert consistent[..., 0].max() < 0.5 < plain[..., 0].mean()
+    assert plain[..., 1].mean() > 0.3
 
 
 def test_no_tiles_give_no_tiles() -> None:
