@@ -10,18 +10,15 @@ from dataclasses import asdict, dataclass, fields
 class ExploreProgress:
     """Absolute values of the attempt under way; a new attempt starts again."""
 
-    candidate: int = 0  # the one being searched for, from 1
+    candidate: int = 0  # the one being searched for, from 1; 0 before the search begins
     count: int = 0  # candidates wanted
-    step: int = 0  # steps done in the search for this candidate
-    steps: int = 0  # steps of each search
-    best_error: float | None = None  # least mean squared difference from the observed pixels so far, both in [0, 1]
+    run: int = 0  # of this candidate, from 1: a search that does not explain the pixels is begun anew
+    runs: int = 0  # most runs of a candidate
+    step: int = 0  # steps done in this run
+    steps: int = 0  # steps of a run
+    best_error: float | None = None  # of this candidate so far: mean squared difference of values in [0, 1]
+    share: float = 0.0  # of the whole work, never falling
     elapsed_s: float = 0.0  # since the search for the first candidate began
-
-    @property
-    def share(self) -> float:
-        """0 to 1: steps done of all."""
-        total = self.count * self.steps
-        return min(1.0, ((self.candidate - 1) * self.steps + self.step) / total) if total and self.candidate else 0.0
 
     @property
     def eta_s(self) -> float | None:

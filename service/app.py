@@ -9,7 +9,18 @@ from typing import Any
 from fastapi import FastAPI
 
 from pipeline.settings import Settings
-from service import catalog, clips, events, handlers, health, metrics, previews, results
+from service import (
+    catalog,
+    clips,
+    events,
+    explorations,
+    explore_pictures,
+    handlers,
+    health,
+    metrics,
+    previews,
+    results,
+)
 from service.backend import open_backend
 from service.middleware import Guard
 from service.problems import MEDIA_TYPE
@@ -51,7 +62,7 @@ def create_app(settings: Settings, redis_url: str) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (clips, events, results, previews, catalog):
+    for part in (clips, events, results, previews, explorations, explore_pictures, catalog):
         app.include_router(part.router, responses={code: {"model": ProblemBody} for code in (422, 500, 503)})
     for part in (health, metrics):
         app.include_router(part.router)

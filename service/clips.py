@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 from urllib.parse import urlencode
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from pipeline.job import Job, JobKind, JobState
 from pipeline.jobs import CursorError, new_id
 from service import intake
 from service.backend import Backend, Given
 from service.idempotency import Claim, claimed, payload_of
-from service.lookup import ClipJob, cancel, find_job
+from service.lookup import ClipJob, cancel, discard, find_job
+from service.polling import accepted, polled
 from service.previews import answer_preview
 from service.problems import ProblemError
-from service.ranges import matches
 from service.schemas import ClipBody, ClipListBody, PreviewBody, ProblemBody, SubmitOptions, SubmitQuery
 from service.uploads import Upload
 from service.views import CLIPS, clip_views
-
-RETRY_AFTER_S = 2  # when to look at a new job again
 
 router = APIRouter(prefix=CLIPS, tags=["clips"])
 
@@ -96,8 +92,7 @@ async def _enqueue(backend: Backend, job: Job, claim: Claim | None, payload: str
 
 async def _accepted(backend: Backend, job: Job, headers: dict[str, str]) -> Response:
     (body,) = await backend.ask(clip_views, backend, [job])
-    headers = {"Location": f"{CLIPS}/{job.id}", "Retry-After": str(RETRY_AFTER_S), **headers}
-    return JSONResponse(body.model_dump(mode="json"), 202, headers)
+    return accepted(body, f"{CLIPS}/{job.id}", headers)
 
 
 @router.head("", include_in_schema=False)
@@ -144,13 +139,7 @@ def _page(
 async def show_clip(job: ClipJob, backend: Given, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """State, progress and, once done, where the result is. Give the ETag back in If-None-Match to poll cheaply."""
     (body,) = await backend.ask(clip_views, backend, [job])
-    content = body.model_dump_json().encode()
-    headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
-    if not job.terminal:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
-    if matches(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type="application/json")
+    return polled(body, if_none_match, terminal=job.terminal)
 
 
 @router.delete(
@@ -160,8 +149,11 @@ async def show_clip(job: ClipJob, backend: Given, if_none_match: Annotated[str |
     responses={404: {"model": ProblemBody}},
 )
 async def delete_clip(job: ClipJob, backend: Given) -> Response:
-    """An active clip is cancelled and its files go; one that has ended goes altogether."""
-    if not await backend.ask(cancel, backend, job):
+    """An active clip is cancelled and its files go; one that has ended goes altogether. Its explorations go with it."""
+    ended = not await backend.ask(cancel, backend, job)
+    for exploration_id in await backend.ask(backend.jobs.exploration_ids, job.id):
+        await backend.ask(discard, backend, exploration_id)
+    if ended:
         await to_thread.run_sync(backend.files.remove, job.id)
         await backend.ask(backend.jobs.delete, job.id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""The route of a clip's events: Server-Sent Events that can be resumed."""
+"""The routes of a job's events: Server-Sent Events that can be resumed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis.exceptions import RedisError
 
-from service.backend import Given
+from pipeline.job import Job
+from service.backend import Backend, Given
 from service.follow import follow
-from service.lookup import ClipJob
+from service.lookup import ClipJob, ExploreJob
 from service.problems import ProblemError
 from service.schemas import ProblemBody
-from service.views import CLIPS
+from service.views import CLIPS, EXPLORATIONS
 
 RECONNECT_MS = 3000  # how long a client waits before it comes back
 
-router = APIRouter(prefix=CLIPS, tags=["clips"])
+router = APIRouter()
+LastEventId = Annotated[str | None, Header(description="Go on after this event.")]
+
 log = structlog.get_logger()
 
 
 async def a_place(backend: Given) -> AsyncIterator[None]:
     """One of the event streams that may be open at once. Raises ProblemError 'too-busy' when all are taken."""
     if backend.streams.locked():
-        raise ProblemError("too-busy", "too many event streams are open; ask GET /v1/clips/{id} instead")
+        raise ProblemError("too-busy", "too many event streams are open; ask for the job itself instead")
     async with backend.streams:
         yield
 
 
 @router.get(
-    "/{clip_id}/events",
+    f"{CLIPS}/{{clip_id}}/events",
+    tags=["clips"],
     response_class=EventSourceResponse,
     summary="Follow a clip",
     responses={404: {"model": ProblemBody}},
@@ -41,9 +45,32 @@ async def a_place(backend: Given) -> AsyncIterator[None]:
 async def clip_events(
     job: ClipJob,
     backend: Given,
-    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events `state` and `progress` from the beginning, or after Last-Event-ID; ends with the terminal state."""
+    async for event in _sent(job, backend, last_event_id):
+        yield event
+
+
+@router.get(
+    f"{EXPLORATIONS}/{{exploration_id}}/events",
+    tags=["explorations"],
+    response_class=EventSourceResponse,
+    summary="Follow an exploration",
+    responses={404: {"model": ProblemBody}},
+    dependencies=[Depends(a_place)],
+)
+async def exploration_events(
+    job: ExploreJob,
+    backend: Given,
+    last_event_id: LastEventId = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Events `state` and `progress` from the beginning, or after Last-Event-ID; ends with the terminal state."""
+    async for event in _sent(job, backend, last_event_id):
+        yield event
+
+
+async def _sent(job: Job, backend: Backend, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(comment=f"events of {job.id}", retry=RECONNECT_MS)
     try:
         async for event in follow(backend, job.id, last_event_id):

@@ -27,7 +27,13 @@ async def find_job(backend: Backend, job_id: str, kind: JobKind) -> Job:
     raise ProblemError("not-found", f"there is no {kind.value} of this id; it may have been deleted")
 
 
+async def explore_job(exploration_id: str, backend: Given) -> Job:
+    """The exploration's job. Raises ProblemError 'not-found'."""
+    return await find_job(backend, exploration_id, JobKind.EXPLORE)
+
+
 ClipJob = Annotated[Job, Depends(clip_job)]
+ExploreJob = Annotated[Job, Depends(explore_job)]
 
 
 def cancel(backend: Backend, job: Job) -> bool:
@@ -45,3 +51,13 @@ def cancel(backend: Backend, job: Job) -> bool:
     backend.clips.cancel(job.id)
     backend.files.remove(job.id)
     return True
+
+
+def discard(backend: Backend, job_id: str) -> None:
+    """Cancels a job where it is active, and removes all of it; blocking. One that is not there is fine."""
+    try:
+        cancel(backend, backend.jobs.get(job_id))
+    except UnknownJob:
+        return
+    backend.files.remove(job_id)
+    backend.jobs.delete(job_id)

@@ -69,6 +69,11 @@ PROBLEMS: dict[str, Kind] = {
     "too-many-streams": Kind(422, "The clip has too many streams"),
     "probe-timeout": Kind(422, "Looking into the clip took too long"),
     "probe-failed": Kind(422, "The clip could not be looked into"),
+    # The exploration
+    "no-bank": Kind(422, "There is no bank to explore with"),
+    "not-a-bank": Kind(422, "The model is no bank"),
+    "frame-out-of-range": Kind(422, "The clip has no such frame"),
+    "box-out-of-range": Kind(422, "The box cannot be explored"),
     # The job
     "not-ready": Kind(409, "The result is not ready", 5),
     "no-result": Kind(409, "The job ended without a result"),
@@ -104,10 +109,17 @@ class ProblemError(Exception):
 
 
 def invalid(found: Iterable[tuple[str, Mapping[str, Any]]]) -> ProblemError:
-    """'invalid-request' of pydantic's errors, each with the name of its field."""
-    errors = [{"field": field[:64], "detail": _WORDS.get(str(e["type"]), str(e["msg"]))} for field, e in found]
+    """'invalid-request' of pydantic's errors, each with its field's name and, where it is a plain one, the value."""
+    errors = [{"field": field[:64], "detail": _detail(e)} for field, e in found]
     listed = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
     return ProblemError("invalid-request", f"not valid: {listed}", errors=errors)
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    if (words := _WORDS.get(str(error["type"]))) is not None:
+        return words
+    value = error.get("input")
+    return f"{error['msg']}, not {value!r:.40}" if isinstance(value, str | int | float) else str(error["msg"])
 
 
 def response(problem: ProblemError, *, instance: str, trace_id: str) -> JSONResponse:

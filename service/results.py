@@ -41,7 +41,7 @@ _NOT_THERE: dict[int | str, dict[str, Any]] = {code: {"model": ProblemBody} for 
 )
 async def clip_result(request: Request, job: ClipJob, backend: Given) -> Response:
     """Whole or in ranges. The ETag is the file's SHA-256."""
-    result = _outcome(job)
+    result = outcome(job)
     suffix = PurePosixPath(result["file"]).suffix
     digest = bytes.fromhex(result["sha256"])
     headers = {
@@ -61,18 +61,19 @@ async def clip_result(request: Request, job: ClipJob, backend: Given) -> Respons
 )
 async def clip_report(request: Request, job: ClipJob, backend: Given) -> Response:
     """What was done to the clip and to each of its frames, as JSON."""
-    result = _outcome(job)
+    result = outcome(job)
     name = f"{split_suffix(job.source_name)[0]}-report.json"
     headers = {"ETag": f'"report-{result["sha256"]}"', "Content-Disposition": content_disposition(name)}
     return await send_file(request, backend.files.report(job.id), "application/json", headers)
 
 
-def _outcome(job: Job) -> dict[str, str]:
+def outcome(job: Job) -> dict[str, Any]:
+    """The result of a job that is done. Raises ProblemError 'not-ready' or 'no-result'."""
     if job.state is JobState.DONE and job.result is not None:
         return job.result
     if job.terminal:
-        raise ProblemError("no-result", f"the clip was {job.state.value}; it has no result")
-    raise ProblemError("not-ready", f"the clip is {job.state.value}; wait for the state done")
+        raise ProblemError("no-result", f"the {job.kind.value} was {job.state.value}; it has no result")
+    raise ProblemError("not-ready", f"the {job.kind.value} is {job.state.value}; wait for the state done")
 
 
 async def send_file(request: Request, path: Path, media_type: str, headers: dict[str, str]) -> Response:

@@ -28,6 +28,7 @@ from service.schemas import (
 )
 
 CLIPS = "/v1/clips"
+EXPLORATIONS = "/v1/explorations"
 CLIP_WORKER, ENHANCE_WORKER = "clip", "enhance"
 
 

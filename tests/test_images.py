@@ -18,7 +18,14 @@ from pipeline.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 LOADS = {
     "service": ("gleaner", "service.app", "media.probe_child", "pipeline.healthcheck"),
-    "worker": ("gleaner", "workers.clip_process", "workers.enhance_process", "workers.clip", "pipeline.healthcheck"),
+    "worker": (
+        "gleaner",
+        "workers.clip_process",
+        "workers.enhance_process",
+        "workers.clip",
+        "workers.explore",
+        "pipeline.healthcheck",
+    ),
 }
 # Where our modules were loaded from: the checkout may be installed in this environment, and would fill gaps.
 WHERE_FROM = """

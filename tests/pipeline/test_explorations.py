@@ -75,7 +75,7 @@ def test_nothing_is_left_of_a_deleted_one(store: JobStore, redis: Redis) -> None
     store.create(make_clip())
     store.create(make_exploration())
     store.transition("look", JobState.PLANNING)
-    store.set_exploring("look", ExploreProgress(1, 2, 3, 10, 0.5, 1.0), attempt=store.begin_attempt("look", 0))
+    store.set_exploring("look", ExploreProgress(1, 2, best_error=0.5), attempt=store.begin_attempt("look", 0))
     store.delete("look")
     assert not redis.exists(*all_keys("look"))
     assert not [key for key in redis.keys("*") if b"look" in key]
@@ -89,11 +89,11 @@ def test_progress_is_kept_and_told(store: JobStore) -> None:
     store.create(make_exploration())
     assert store.exploring("look") == ExploreProgress()
     store.transition("look", JobState.PLANNING)
-    progress = ExploreProgress(candidate=2, count=4, step=5, steps=10, best_error=0.01, elapsed_s=3.0)
+    progress = ExploreProgress(candidate=2, count=4, best_error=0.01, share=0.25, elapsed_s=3.0)
     store.set_exploring("look", progress, attempt=store.begin_attempt("look", 0))
     assert store.exploring("look") == progress
     assert store.read_events("look")[-1].data["best_error"] == 0.01
-    assert (progress.share, progress.eta_s) == (15 / 40, pytest.approx(3.0 * 25 / 15))
+    assert progress.eta_s == pytest.approx(9.0)
     assert ExploreProgress().eta_s is None
 
 
@@ -103,10 +103,10 @@ def test_an_attempt_that_is_not_the_latest_and_a_job_that_has_ended_take_no_repo
     first = store.begin_attempt("look", 0)
     second = store.begin_attempt("look", 0)
     with pytest.raises(StaleAttempt):
-        store.set_exploring("look", ExploreProgress(1, 2, 3, 10), attempt=first)
+        store.set_exploring("look", ExploreProgress(1, 2), attempt=first)
     store.transition("look", JobState.CANCELLED)
     with pytest.raises(TransitionError):
-        store.set_exploring("look", ExploreProgress(1, 2, 3, 10), attempt=second)
+        store.set_exploring("look", ExploreProgress(1, 2), attempt=second)
     assert store.exploring("look") == ExploreProgress()
 
 
