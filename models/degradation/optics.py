@@ -32,7 +32,7 @@ class DefocusDrawn:
         if self.sigma_x == self.sigma_y:
             sigma = max(self.sigma_x, 1e-3)
             return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32)
-        return blur(picture, gaussian_kernel(self.sigma_x, self.sigma_y, self.angle))
+        return filtered(picture, gaussian_kernel(self.sigma_x, self.sigma_y, self.angle))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,18 @@ class MotionDrawn:
     def run(self, frames: Iterable[Picture], rng: np.random.Generator) -> Iterator[Picture]:
         if self.kind == "pan":
             kernel = motion_kernel(self.length, self.angle)
-            return each(frames, lambda frame: blur(frame, kernel))
+            return each(frames, lambda frame: filtered(frame, kernel))
         return self._shaken(frames, rng) if self.kind == "shake" else self._passed(frames)
 
     def _shaken(self, frames: Iterable[Picture], rng: np.random.Generator) -> Iterator[Picture]:
         for frame in frames:
-            yield blur(frame, shake_kernel(rng, self.length))
+            yield filtered(frame, shake_kernel(rng, self.length))
 
     def _passed(self, frames: Iterable[Picture]) -> Iterator[Picture]:
         kernel = motion_kernel(self.length, self.angle)
         for index, frame in enumerate(frames):
             mask = self.mask(frame.shape[0], frame.shape[1], index)
-            yield frame + mask * (blur(frame, kernel) - frame)
+            yield frame + mask * (filtered(frame, kernel) - frame)
 
     def mask(self, height: int, width: int, index: int) -> Picture:
         """(H, W, 1) in [0, 1]: where the object is in frame `index`; it moves by its streak twice, for half a shutter.
@@ -107,6 +107,14 @@ class Motion:
             size=uniform(rng, (0.15, 0.4)),
         )
         return drawn if wanted else None
+
+
+def filtered(picture: Picture, kernel: NDArray[np.float32]) -> Picture:
+    """As `blur.blur`; a grey picture's one channel is filtered once."""
+    first = picture[..., 0]
+    if np.array_equal(first, picture[..., 1]) and np.array_equal(first, picture[..., 2]):
+        return np.repeat(blur(np.ascontiguousarray(first), kernel)[..., None], 3, axis=2)
+    return blur(picture, kernel)
 
 
 def shake_kernel(rng: np.random.Generator, length: float) -> NDArray[np.float32]:
