@@ -11,6 +11,7 @@ import typer
 from commands.common import (
     AudioOption,
     CodecOption,
+    ConsistencyOption,
     HeightOption,
     ModelOption,
     QualityOption,
@@ -32,6 +33,7 @@ def enhance(
     codec: CodecOption = Codec.AUTO,
     quality: QualityOption = Quality.STANDARD,
     audio: AudioOption = True,
+    consistency: ConsistencyOption = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write a report of what was done, as JSON.")] = None,
 ) -> None:
     """Enhance a clip in this process: no service, no Redis."""
@@ -41,7 +43,7 @@ def enhance(
     with clean_errors():
         settings = Settings()
         check_targets(source, (out, report))
-        options = clip_options(settings, model, scale, target_height, codec, quality, audio)
+        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency)
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
         with progress_bars() as progress:
@@ -72,6 +74,7 @@ def submit(
     codec: CodecOption = Codec.AUTO,
     quality: QualityOption = Quality.STANDARD,
     audio: AudioOption = True,
+    consistency: ConsistencyOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, showing progress.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")
@@ -87,6 +90,7 @@ def submit(
         wanted: dict[str, Any] = {"scale": scale, "target_height": target_height, "model": model}
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
+        fields["consistency"] = str(consistency).lower()
         job = client.submit(source, fields)
         typer.echo(f"{url.rstrip('/')}/v1/clips/{job['id']}")
         if not (wait or out or report):

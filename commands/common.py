@@ -21,6 +21,12 @@ ScaleOption = Annotated[int | None, typer.Option("--scale", help="Enlargement, e
 HeightOption = Annotated[int | None, typer.Option("--target-height", help="Height of the result as shown, pixels.")]
 CodecOption = Annotated[Codec, typer.Option("--codec", help="auto: H.264, or HEVC for large or 10-bit video.")]
 QualityOption = Annotated[Quality, typer.Option("--quality", help="Of the encoder; ffv1 is lossless anyhow.")]
+ConsistencyOption = Annotated[
+    bool,
+    typer.Option(
+        "--consistency/--no-consistency", help="Change the enlargement until it shrinks to the source's pixels."
+    ),
+]
 AudioOption = Annotated[bool, typer.Option("--audio/--no-audio", help="Keep the clip's sound.")]
 
 
@@ -50,6 +56,7 @@ def clip_options(
     codec: Codec,
     quality: Quality,
     keep_audio: bool,
+    consistency: bool = False,
 ) -> ClipOptions:
     return ClipOptions(
         model=model or settings.default_model,
@@ -58,6 +65,7 @@ def clip_options(
         codec=codec,
         quality=quality,
         keep_audio=keep_audio,
+        consistency=consistency,
     )
 
 

@@ -66,6 +66,7 @@ class ClipOptions(BaseModel):
     codec: Codec = Codec.AUTO
     quality: Quality = Quality.STANDARD
     keep_audio: bool = True
+    consistency: bool = False  # each tile is changed until it shrinks to its input, see models/consistency.py
 
 
 class ExploreOptions(BaseModel):

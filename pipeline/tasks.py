@@ -38,6 +38,7 @@ class FrameTask(BaseModel):
     tiles: int  # how many tiles, each tile x tile x 3 of `dtype`, C order, one after the other
     tile: int
     dtype: Literal["uint8", "uint16"] = "uint8"
+    consistency: bool = False  # changed until it shrinks to the input
 
     @property
     def key(self) -> SegmentKey:
@@ -45,7 +46,10 @@ class FrameTask(BaseModel):
 
 
 class FrameDone(BaseModel):
-    """What became of a task; sent to the segment's worker after the result is in the frame store."""
+    """What became of a task; sent to the segment's worker after the result is in the frame store.
+
+    What was measured of the result lies beside its pixels, so that it is not lost with a reply.
+    """
 
     model_config = ConfigDict(frozen=True)
 

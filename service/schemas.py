@@ -33,6 +33,10 @@ class SubmitOptions(BaseModel):
     codec: Codec = Field(default=Codec.AUTO, description="auto: H.264, or HEVC for large or 10-bit pictures.")
     quality: Quality = Field(default=Quality.STANDARD, description="Ignored by the lossless codec ffv1.")
     keep_audio: bool = Field(default=True, description="Keep the clip's sound.")
+    consistency: bool = Field(
+        default=False,
+        description="Change the enlargement until it shrinks to the source's pixels. Noise comes back too.",
+    )
 
 
 class SubmitQuery(SubmitOptions):
@@ -88,6 +92,7 @@ class OptionsBody(BaseModel):
     codec: Codec
     quality: Quality
     keep_audio: bool
+    consistency: bool
 
 
 class DamageBody(BaseModel):

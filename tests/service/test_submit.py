@@ -13,7 +13,7 @@ from pipeline.job import JobState
 
 
 def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
-    answer = service.submit(clip, model="espcn-x4", codec="hevc", keep_audio="false")
+    answer = service.submit(clip, model="espcn-x4", codec="hevc", keep_audio="false", consistency="true")
     assert answer.status_code == 202
     body = answer.json()
     assert answer.headers["location"] == f"/v1/clips/{body['id']}" == body["links"]["self"]
@@ -26,6 +26,7 @@ def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
         "codec": "hevc",
         "quality": "standard",
         "keep_audio": False,
+        "consistency": True,
     }
     assert body["source"] == {
         "name": "street.mp4",
