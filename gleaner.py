@@ -11,7 +11,9 @@ import os
 import typer
 
 from commands.clips import enhance, probe, sample, submit
-from commands.models import models
+from commands.degrade import degrade
+from commands.explore import explore
+from commands.models import models_app
 from commands.service import api, openapi, serve, worker
 from commands.train import train_app
 
@@ -21,8 +23,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, api, worker, enhance, submit, probe, sample, models, openapi):
+for command in (serve, api, worker, enhance, submit, explore, probe, sample, degrade, openapi):
     app.command()(command)
+app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.facts import ModelFacts
-from models.library import Library, LibraryError
+from models.library import Library, LibraryError, check_name
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the models that ship
 
@@ -130,10 +130,16 @@ class Catalog:
 
     def add(self, name: str, state: Mapping[str, Any], facts: ModelFacts) -> ModelFacts:
         """Import a model, see `Library.add`; never under a name that ships."""
+        self.check_free(name)
+        return self._folder().add(name, state, facts)
+
+    def check_free(self, name: str) -> None:
+        """Raises LibraryError where no model can be added under the name, now."""
         library = self._folder()
+        check_name(name)
         if name in MODELS:
             raise LibraryError(f"{name} ships with Gleaner: choose another name")
-        return library.add(name, state, facts)
+        library.check_free(name)
 
     def remove(self, name: str) -> None:
         """Remove an imported model; those that ship stay. Raises LibraryError."""

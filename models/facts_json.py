@@ -14,6 +14,8 @@ VERSION = 1
 MAX_CHARS = 65536
 MAX_TEXT = 4000  # characters of one text field
 MAX_SCALE = 64
+MAX_ENTRIES = 64  # of a configuration, and of a list in it
+MAX_SIZE = 8192  # a channel count, a number of blocks
 MAX_TILE = 1024  # low-resolution pixels
 
 
@@ -66,6 +68,24 @@ def _one_of(*allowed: object) -> Callable[[object], bool]:
     return lambda value: value in allowed
 
 
+def _config(value: object) -> bool:
+    """Sizes and names: nothing deep, nothing that would take long to build before it is found not to fit."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= MAX_ENTRIES
+        and all(_plain(entry) or (isinstance(entry, list) and len(entry) <= MAX_ENTRIES) for entry in value.values())
+        and all(_plain(item) for entry in value.values() if isinstance(entry, list) for item in entry)
+    )
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, bool) or value is None:
+        return True
+    if isinstance(value, int | float):
+        return 0 <= value <= MAX_SIZE
+    return _text(value)
+
+
 _OUTSIDE = {"weights", "sha256"}  # a file can hold neither its own name nor its own digest
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "name": _text,
@@ -81,7 +101,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "envelope": _text,
     "role": _one_of("enhancer", "bank"),
     "architecture": _text,
-    "config": lambda value: isinstance(value, dict),
+    "config": _config,
     "ramp": _whole(0, MAX_TILE // 2),
     "batch": _or_none(_whole(1, 64)),
     "origin": _text,

@@ -34,12 +34,17 @@ class GleanConfig:
     num_mlps: int = 8  # of the bank's mapping, which GLEAN never runs
     channel_multiplier: int = 2
     channel_cap: int | None = None  # upper bound of every feature's channels, for small networks
+    table: tuple[int, ...] | None = None  # channels at 4, 8, ..., out_size as they are, instead of multiplier and cap
 
     def __post_init__(self) -> None:
         check_size("in_size", self.in_size)
         check_size("out_size", self.out_size)
         if self.in_size >= self.out_size:
             raise ValueError(f"in_size must be below out_size, not {self.in_size} -> {self.out_size}")
+        if self.table is not None:
+            object.__setattr__(self, "table", tuple(self.table))  # JSON has lists
+            if len(self.table) != (sizes := (self.out_size // SMALLEST).bit_length()) or min(self.table) < 1:
+                raise ValueError(f"{self.out_size} pixels take channels at {sizes} sizes, not {self.table}")
 
     @property
     def scale(self) -> int:
@@ -47,7 +52,7 @@ class GleanConfig:
 
     def channels(self) -> dict[int, int]:
         """Feature channels at 4, 8, ..., out_size pixels."""
-        table = channel_table(self.out_size, self.channel_multiplier, self.channel_cap)
+        table = self.table or channel_table(self.out_size, self.channel_multiplier, self.channel_cap)
         return {SMALLEST << i: count for i, count in enumerate(table)}
 
 

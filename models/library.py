@@ -66,8 +66,7 @@ class Library:
         facts_json.parse(text)
         file, part = self._file(name), self.folder / f".{name}.part"
         with self._alone():
-            if file.exists():
-                raise LibraryError(f"there is a model {name} already: remove it first, or choose another name")
+            self.check_free(name)
             try:
                 save_file(arrays, part, metadata={METADATA: text})
                 with part.open("rb") as written:
@@ -75,10 +74,16 @@ class Library:
                     sha256 = hashlib.file_digest(written, "sha256").hexdigest()
                 # The digest first: a model without one would be passed over, a digest without a model does no harm.
                 self._digest(name).write_text(f"{sha256}  {file.name}\n")
+                part.chmod(self._digest(name).stat().st_mode & 0o777)  # as any new file, for a service of another user
                 part.replace(file)
             finally:
                 part.unlink(missing_ok=True)
         return read_facts(file)
+
+    def check_free(self, name: str) -> None:
+        """Raises LibraryError where there is a file of that name."""
+        if self._file(name).exists():
+            raise LibraryError(f"there is a model {name} already: remove it first, or choose another name")
 
     def remove(self, name: str) -> None:
         """Raises LibraryError where there is no such file."""

@@ -16,9 +16,12 @@ from models.enhancer import Enhancer
 from models.espcn import Espcn
 from models.facts import ModelFacts
 from models.glean import Glean, GleanConfig
+from models.glean_light import GleanLight, GleanLightConfig, fold
 from models.lanczos import Lanczos
 from models.stylegan2 import StyleGan2, StyleGan2Sizes
 from models.stylegan2_ops import PixelNormForm
+
+AVERAGE = "latent_avg"  # beside a bank's keys: the mean of w, (D,), where it is known
 
 State = Mapping[str, Tensor]
 Builder = Callable[[ModelFacts, int, State], nn.Module]
@@ -85,9 +88,17 @@ def read_state(catalog: Catalog, facts: ModelFacts) -> State:
     return {} if path is None else weights_io.read(path, expected_sha256=facts.sha256)
 
 
-def _filled(network: nn.Module, facts: ModelFacts, state: State) -> nn.Module:
+def _filled(make: Callable[[], nn.Module], facts: ModelFacts, state: State) -> nn.Module:
+    """A network with these weights. Laid out without memory first: sizes that do not fit the weights cost none."""
+    with torch.device("meta"):
+        network = make()
     weights_io.fill(network, state, facts.weights or facts.name)
     return network
+
+
+def _check_tile(facts: ModelFacts, scale: int, in_size: int, out_size: int) -> None:
+    if (facts.tile, facts.tile * scale) != (in_size, out_size):
+        raise ValueError(f"it turns {in_size} pixels into {out_size}, its facts say {facts.tile} into {scale} times it")
 
 
 def _lanczos(_facts: ModelFacts, scale: int, _state: State) -> nn.Module:
@@ -95,23 +106,35 @@ def _lanczos(_facts: ModelFacts, scale: int, _state: State) -> nn.Module:
 
 
 def _espcn(facts: ModelFacts, scale: int, state: State) -> nn.Module:
-    return _filled(Espcn(scale), facts, state)
+    return _filled(lambda: Espcn(scale), facts, state)
 
 
 def _espcn_y(facts: ModelFacts, scale: int, state: State) -> nn.Module:
-    return LumaOnly(_filled(Espcn(scale, channels=1), facts, state), scale)
+    return LumaOnly(_filled(lambda: Espcn(scale, channels=1), facts, state), scale)
 
 
-def _glean(facts: ModelFacts, _scale: int, state: State) -> nn.Module:
+def _glean(facts: ModelFacts, scale: int, state: State) -> nn.Module:
     config = GleanConfig(**facts.config)
-    return SignedRange(_filled(Glean(config), facts, state), config.img_channels)
+    _check_tile(facts, scale, config.in_size, config.out_size)
+    return SignedRange(_filled(lambda: Glean(config), facts, state), config.img_channels)
+
+
+def _glean_light(facts: ModelFacts, scale: int, state: State) -> nn.Module:
+    config = GleanLightConfig(**facts.config)
+    _check_tile(facts, scale, config.in_size, config.out_size)
+    network = _filled(lambda: GleanLight(config), facts, state)
+    assert isinstance(network, GleanLight)
+    return SignedRange(fold(network))
 
 
 def _stylegan2(facts: ModelFacts, _scale: int, state: State) -> nn.Module:
     values: dict[str, Any] = dict(facts.config)
     norm, clamp = PixelNormForm(values.pop("norm")), values.pop("clamp")
     sizes = StyleGan2Sizes(**values | {"channels": tuple(values["channels"])})
-    return _filled(StyleGan2(sizes, norm=norm, clamp=clamp), facts, state)
+    if AVERAGE in state and tuple(state[AVERAGE].shape) != (sizes.style_dim,):
+        raise ValueError(f"{AVERAGE} has shape {tuple(state[AVERAGE].shape)}, wanted ({sizes.style_dim},)")
+    known = {key: tensor for key, tensor in state.items() if key != AVERAGE}
+    return _filled(lambda: StyleGan2(sizes, norm=norm, clamp=clamp), facts, known)
 
 
 ARCHITECTURES: Mapping[str, Builder] = {
@@ -119,5 +142,6 @@ ARCHITECTURES: Mapping[str, Builder] = {
     "espcn": _espcn,
     "espcn-y": _espcn_y,
     "glean": _glean,
+    "glean-light": _glean_light,
     "stylegan2": _stylegan2,
 }

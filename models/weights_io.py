@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_bytes
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -32,14 +33,15 @@ def sha256(path: Path) -> str:
 
 
 def read(path: Path, *, expected_sha256: str | None = None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, on the CPU.
+    """All tensors of a safetensors file, on the CPU. The file is read once, so what was hashed is what is parsed.
 
     Raises WeightsError where the file is missing, is not safetensors or has another SHA-256 than expected.
     """
-    check(path, expected_sha256)
+    check(path, None)
+    data = path.read_bytes()
+    _check_sha256(path, hashlib.sha256(data).hexdigest(), expected_sha256)
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        return load_bytes(data)
     except SafetensorError as error:
         raise WeightsError(f"{path.name} is not a whole safetensors file ({error}): fetch it again") from error
 
@@ -60,9 +62,9 @@ def load_into(network: nn.Module, path: Path, *, expected_sha256: str | None = N
 
 
 def fill(network: nn.Module, found: Mapping[str, Tensor], name: str) -> None:
-    """Fill a network's parameters and buffers.
+    """Fill a network's parameters and buffers. One on the meta device takes the tensors themselves, without a copy.
 
-    Raises WeightsError naming every missing key, unexpected key and differing shape; then nothing was loaded.
+    Raises WeightsError naming every missing key, unexpected key and differing shape or type; then nothing was loaded.
     """
     wanted = network.state_dict()
     complaints = []
@@ -70,22 +72,28 @@ def fill(network: nn.Module, found: Mapping[str, Tensor], name: str) -> None:
         complaints.append(f"missing: {', '.join(missing)}")
     if unexpected := sorted(found.keys() - wanted.keys()):
         complaints.append(f"unexpected: {', '.join(unexpected)}")
-    complaints += [
-        f"{key} has shape {tuple(found[key].shape)}, wanted {tuple(wanted[key].shape)}"
-        for key in sorted(wanted.keys() & found.keys())
-        if found[key].shape != wanted[key].shape
-    ]
+    for key in sorted(wanted.keys() & found.keys()):
+        if found[key].shape != wanted[key].shape:
+            complaints.append(f"{key} has shape {tuple(found[key].shape)}, wanted {tuple(wanted[key].shape)}")
+        elif found[key].dtype != wanted[key].dtype:
+            complaints.append(f"{key} holds {found[key].dtype}, wanted {wanted[key].dtype}")
     if complaints:
         raise WeightsError(f"{name} does not fit {type(network).__name__}: {'; '.join(complaints)}")
-    network.load_state_dict(dict(found), strict=True)
+    assign = any(tensor.is_meta for tensor in wanted.values())
+    network.load_state_dict(dict(found), strict=True, assign=assign)
 
 
 def check(path: Path, expected_sha256: str | None) -> None:
     """Raises WeightsError where the file is missing or has another SHA-256 than expected."""
     if not path.is_file():
         raise WeightsError(f"the weights file {path.name} is missing from {path.parent.name}/: install it again")
-    if expected_sha256 is not None and (found := sha256(path)) != expected_sha256:
+    if expected_sha256 is not None:
+        _check_sha256(path, sha256(path), expected_sha256)
+
+
+def _check_sha256(path: Path, found: str, expected: str | None) -> None:
+    if expected is not None and found != expected:
         raise WeightsError(
-            f"{path.name} has SHA-256 {found}, but the catalog expects {expected_sha256}: the file was changed"
+            f"{path.name} has SHA-256 {found}, but the catalog expects {expected}: the file was changed"
             " or damaged; install it again"
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 import zipfile
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ class Checkpoint:
     sha256: str
     groups: Groups
     arguments: dict[str, dict[str, Plain]] = field(default_factory=dict)  # of a .pkl's networks, by group
+    metadata: dict[str, str] = field(default_factory=dict)  # of a .safetensors
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES, expected_sha256: str | None = None) -> Checkpoint:
@@ -55,6 +57,7 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, expected_sha256: str | None 
                 f"{path.name} has SHA-256 {sha256}, but {source} {wanted}: it was changed or damaged; fetch it again"
             )
     arguments: dict[str, dict[str, Plain]] = {}
+    metadata: dict[str, str] = {}
     try:
         if suffix == ".pkl":
             modules = read_modules(data)
@@ -62,6 +65,7 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, expected_sha256: str | None 
             arguments = {name: module.arguments for name, module in modules.items()}
         elif suffix == ".safetensors":
             groups = {TOP: _safetensors(data)}
+            metadata = _metadata(data)
         else:
             groups = _torch(data)
         for group, tensors in groups.items():
@@ -71,7 +75,7 @@ def read(path: Path, *, max_bytes: int = MAX_BYTES, expected_sha256: str | None 
             raise CheckpointError("it holds no tensors")
     except CheckpointError as error:
         raise CheckpointError(f"{path.name}: {error}") from error
-    return Checkpoint(path.name, sha256, groups, arguments)
+    return Checkpoint(path.name, sha256, groups, arguments, metadata)
 
 
 def hash_in_name(name: str) -> str | None:
@@ -110,6 +114,12 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
         return safetensors.torch.load(data)
     except Exception as error:  # whatever a damaged file makes it raise
         raise CheckpointError(f"not a whole safetensors file ({error})") from error
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Of a file whose header has been found sound."""
+    found = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
+    return found if isinstance(found, dict) else {}
 
 
 def _torch(data: bytes) -> Groups:

@@ -119,10 +119,10 @@ def generator_sizes(state: Mapping[str, Tensor]) -> GeneratorSizes:
         raise CheckpointError(
             f"{blocks} upsampling blocks and {mapping} mapping layers: wanted at most {MAX_BLOCKS} and {MAX_MAPPING}"
         )
-    channels = [_axis(state, "constant_input.input", 4, 1)]
-    channels += [_axis(state, f"to_rgbs.{j}.conv.weight_orig", 5, 2) for j in range(blocks)]
-    style = _axis(state, "conv1.conv.style_modulation.linear.weight_orig", 2, 1)
-    latent = _axis(state, "style_mapping.1.linear.weight_orig", 2, 1) if mapping else style
+    channels = [axis(state, "constant_input.input", 4, 1)]
+    channels += [axis(state, f"to_rgbs.{j}.conv.weight_orig", 5, 2) for j in range(blocks)]
+    style = axis(state, "conv1.conv.style_modulation.linear.weight_orig", 2, 1)
+    latent = axis(state, "style_mapping.1.linear.weight_orig", 2, 1) if mapping else style
     return GeneratorSizes(tuple(channels), style, latent, mapping)
 
 
@@ -222,8 +222,8 @@ def espcn_to_ours(layout: Layout, state: Mapping[str, Tensor]) -> Espcn:
     if unexpected := sorted(state.keys() - names.keys()):
         raise CheckpointError(f"an ESPCN of the layout {layout} has no {', '.join(unexpected)}")
     found = {names[name]: tensor for name, tensor in state.items()}
-    channels = _axis(found, "first.weight", 4, 1)
-    last = _axis(found, "last.weight", 4, 0)
+    channels = axis(found, "first.weight", 4, 1)
+    last = axis(found, "last.weight", 4, 0)
     scale = math.isqrt(last // channels) if channels else 0
     if scale < 2 or channels * scale * scale != last:
         raise CheckpointError(f"last.weight gives {last} channels, wanted {channels} times the square of a scale")
@@ -361,12 +361,13 @@ def _modulated(name: str, weight: tuple[int, ...], style: int) -> dict[str, tupl
     }
 
 
-def _axis(state: Mapping[str, Tensor], key: str, axes: int, axis: int) -> int:
+def axis(state: Mapping[str, Tensor], key: str, axes: int, index: int) -> int:
+    """Length of one axis of a tensor that has `axes`. Raises CheckpointError naming the key."""
     if key not in state:
         raise CheckpointError(f"missing: {key}")
     if state[key].ndim != axes:
         raise CheckpointError(f"{key} has shape {tuple(state[key].shape)}, wanted {axes} axes")
-    return int(state[key].shape[axis])
+    return int(state[key].shape[index])
 
 
 def _float32(key: str, tensor: Tensor) -> Tensor:

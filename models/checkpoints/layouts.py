@@ -14,6 +14,7 @@ from models.stylegan2_ops import PixelNormForm
 
 class Layout(StrEnum):
     GLEAN = "glean"  # mmagic, mmedit
+    GLEAN_LIGHT = "glean-light"  # ours
     MMAGIC = "mmagic"  # StyleGAN2; mmgen, mmedit
     ROSINALITY = "rosinality"  # StyleGAN2
     NVLABS = "nvlabs"  # StyleGAN2, ada-pytorch
@@ -48,6 +49,7 @@ PREFIXES = ("generator_ema.", "g_ema.", "G_ema.", "ema.", "generator.", "g.", "G
 # GLEAN holds a whole StyleGAN2 under generator., so it is looked for everywhere before anything else is.
 _SIGNS: tuple[tuple[Layout, tuple[str, ...]], ...] = (
     (Layout.GLEAN, ("encoder.0.0.conv_first.weight", "generator.constant_input.input")),
+    (Layout.GLEAN_LIGHT, ("encoder.0.conv_first.weight", "latents", "generator.constant_input.input")),
     (Layout.MMAGIC, ("constant_input.input",)),
     (Layout.ROSINALITY, ("input.input",)),
     (Layout.NVLABS, ("synthesis.b4.const",)),

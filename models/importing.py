@@ -1,0 +1,191 @@
+"""A checkpoint of any known kind into the folder of imported models. Knows no command and no service.
+
+Whose keys they are is `checkpoints/layouts.py`'s concern; here become of them our keys, an architecture and facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models import facts_json, registry
+from models.catalog import Catalog
+from models.checkpoints import arguments, files, glean_sizes, keys, layouts
+from models.checkpoints.errors import CheckpointError
+from models.checkpoints.files import Checkpoint
+from models.checkpoints.layouts import Layout, Network
+from models.espcn import RADIUS
+from models.facts import RAMP, ModelFacts
+from models.facts_json import FactsError
+from models.glean import Glean
+from models.glean_light import GleanLight
+from models.library import METADATA
+from models.registry import AVERAGE, ArchitectureError
+from models.weights_io import WeightsError
+
+State = dict[str, Tensor]
+
+UNSTATED = "not stated at the import; ask where the weights come from"
+UNMEASURED = "not measured here"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    facts: ModelFacts
+    ignored: tuple[str, ...]  # what else the file holds, by first name
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What no file tells of itself, None: not given."""
+
+    title: str | None = None
+    licence: str | None = None
+    trained_on: str | None = None
+
+
+def import_model(
+    path: Path, name: str, catalog: Catalog, wording: Wording = Wording(), *, max_bytes: int = files.MAX_BYTES
+) -> Imported:
+    """Read a checkpoint, check every key, run the network once, and keep it as `name`.
+
+    Raises LibraryError for the name, CheckpointError for the file (damaged, hostile, of no known network, not fitting,
+    or giving what is no picture); then nothing was kept.
+    """
+    catalog.check_free(name)
+    checkpoint = files.read(path, max_bytes=max_bytes)
+    try:
+        facts, state, ignored = _own(checkpoint) or _others(checkpoint)
+        said = {key: value for key, value in asdict(wording).items() if value is not None}
+        facts = replace(facts, name=name, **said)
+        facts_json.parse(facts_json.dump(facts))
+        _try_out(registry.build(facts, facts.scales[0], state), facts)
+    except (CheckpointError, FactsError, ArchitectureError, WeightsError) as error:
+        raise CheckpointError(f"{path.name}: {error}") from error
+    return Imported(catalog.add(name, state, facts), ignored)
+
+
+def _own(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]] | None:
+    """A file that we wrote says itself what it is; its origin stays that of the first import."""
+    text = checkpoint.metadata.get(METADATA)
+    if text is None:
+        return None
+    return facts_json.parse(text), dict(checkpoint.groups[files.TOP]), ()
+
+
+def _others(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]]:
+    network = layouts.recognise(checkpoint.groups)
+    if network.layout is Layout.GLEAN:
+        facts, state = _glean(network)
+    elif network.layout is Layout.GLEAN_LIGHT:
+        facts, state = _glean_light(network)
+    elif network.layout in (Layout.ESPCN, Layout.ESPCN_PARTS):
+        facts, state = _espcn(network)
+    else:
+        facts, state = _bank(network, checkpoint)
+    facts = replace(facts, origin=_printable(checkpoint.name), origin_sha256=checkpoint.sha256)
+    return facts, state, network.ignored
+
+
+def _glean(network: Network) -> tuple[ModelFacts, State]:
+    config = glean_sizes.glean_config(network.state)
+    with torch.device("meta"):
+        shapes = _shapes(Glean(config))
+    state = keys.fit(network.state, shapes)
+    title = f"GLEAN x{config.scale}: {config.in_size} to {config.out_size} pixels, invents detail from its bank"
+    return _tiled("glean", title, config.in_size, config.scale, asdict(config)), state
+
+
+def _glean_light(network: Network) -> tuple[ModelFacts, State]:
+    config = glean_sizes.glean_light_config(network.state)
+    with torch.device("meta"):
+        shapes = _shapes(GleanLight(config))
+    state = keys.fit(network.state, shapes)
+    title = f"slim GLEAN x{config.scale}: {config.in_size} to {config.out_size} pixels, invents detail from its bank"
+    return _tiled("glean-light", title, config.in_size, config.scale, asdict(config)), state
+
+
+def _tiled(architecture: str, title: str, in_size: int, scale: int, config: Mapping[str, Any]) -> ModelFacts:
+    """Facts of a network that takes exactly in_size pixels.
+
+    No pixel of its output is free of any pixel of its input, so the halo is no receptive radius but a convention: an
+    eighth of the tile, where zero padding shows most. Beyond the halos neighbours are blended over as much and a bit.
+    """
+    halo = in_size // 8
+    return ModelFacts(
+        **_common(architecture, title, config),
+        scales=(scale,),
+        tile=in_size,
+        halo=halo,
+        ramp=min(halo + 2, in_size // 2 - 2 * halo),  # no pixel belongs to more than two tiles of an axis
+    )
+
+
+def _espcn(network: Network) -> tuple[ModelFacts, State]:
+    found = keys.espcn_to_ours(network.layout, network.state)
+    if found.channels not in (1, 3):
+        raise CheckpointError(f"an ESPCN of {found.channels} channels: wanted 1 (luma) or 3 (RGB)")
+    of_luma = found.channels == 1
+    title = f"ESPCN x{found.scale}{' of luma, chroma bicubic' if of_luma else ''}: sharpens what is there"
+    common = _common("espcn-y" if of_luma else "espcn", title, {"scale": found.scale})
+    return ModelFacts(**common, scales=(found.scale,), tile=128, halo=RADIUS, ramp=RAMP), found.state
+
+
+def _bank(network: Network, checkpoint: Checkpoint) -> tuple[ModelFacts, State]:
+    found = keys.to_mmagic(network.layout, network.state, network.average)
+    sizes = found.sizes.network
+    clamp = arguments.conv_clamp(checkpoint.arguments.get(network.group, {}))
+    title = f"StyleGAN2 bank of {sizes.size} pixels: explored, never served as an enhancer"
+    common = _common("stylegan2", title, asdict(sizes) | {"norm": found.norm.value, "clamp": clamp})
+    state = found.state if found.average is None else found.state | {AVERAGE: found.average}
+    return ModelFacts(**common, scales=(1,), tile=sizes.size, halo=0, ramp=0, role="bank"), state
+
+
+def _common(architecture: str, title: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": "",
+        "title": title,
+        "learned": True,
+        "domain": "what it was trained on",
+        "dtypes": ("float32",),  # bfloat16 is for what was measured in it
+        "licence": UNSTATED,
+        "trained_on": "not stated at the import",
+        "envelope": UNMEASURED,
+        "architecture": architecture,
+        "config": _plain(config),
+    }
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+
+
+def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+
+
+def _printable(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name)[:255]
+
+
+@torch.inference_mode()
+def _try_out(network: nn.Module, facts: ModelFacts) -> None:
+    """Run the network once on a smooth picture. Raises CheckpointError where nothing finite comes of it."""
+    network.eval()
+    if facts.role == "bank":
+        values: Tensor = network(torch.zeros(1, facts.config["latent_dim"]))
+        wanted: tuple[int, ...] = (1, 3, facts.tile, facts.tile)
+    else:
+        ramp = torch.linspace(0.2, 0.8, facts.tile)
+        values = network(ramp[None, None, None, :].expand(1, 3, facts.tile, -1))
+        wanted = (1, 3, facts.tile * facts.scales[0], facts.tile * facts.scales[0])
+    if tuple(values.shape) != wanted:
+        raise CheckpointError(f"the network gives {tuple(values.shape)}, its facts say {wanted}")
+    if not bool(torch.isfinite(values).all()):
+        raise CheckpointError("the network gives values that are not finite for a smooth picture")
