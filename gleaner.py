@@ -10,6 +10,7 @@ import os
 
 import typer
 
+from commands.check_vectors import check_vectors
 from commands.clips import enhance, probe, sample, submit
 from commands.degrade import degrade
 from commands.explore import explore
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for command in (serve, api, worker, enhance, submit, explore, probe, sample, degrade, openapi):
     app.command()(command)
+models_app.command("check-vectors")(check_vectors)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 

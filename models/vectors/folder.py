@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.checkpoints.errors import CheckpointError
-from models.vectors.compare import TOLERANCE, Comparison
+from models.vectors.compare import Comparison
 from models.vectors.manifest import check_manifest, is_manifest
 from models.vectors.micro import run_micro
 from models.vectors.networks import run_network
@@ -49,7 +49,7 @@ def _case(path: Path, name: str) -> Iterator[Outcome]:
         recipe = read_recipe(path)
         if is_manifest(recipe):
             check_manifest(recipe)
-            yield Outcome(name, True, 0.0, 0.0, f"{len(recipe['keys'])} keys, shapes and roles")
+            yield Outcome(name, True, note=f"{len(recipe['keys'])} keys, shapes and roles")
         elif "entries" in recipe:
             for result in run_micro(Case(recipe, read_arrays(path.with_suffix(".npz")))):
                 yield _outcome(f"{name} {result.name}", [result])
@@ -73,9 +73,11 @@ def _outcome(name: str, results: list[Comparison]) -> Outcome:
     notes = [result.note for result in (worst,) if result.note]
     if len(results) > 1:
         notes.insert(0, f"{worst.name}, worst of {len(results)}")
-    error = None if np.isnan(worst.error) and worst.note else worst.error
+    computed = not (np.isnan(worst.error) and worst.note)
     passed = all(result.passed for result in results)
-    return Outcome(name, passed, error, worst.tolerance if error is not None else TOLERANCE, ": ".join(notes))
+    return Outcome(
+        name, passed, worst.error if computed else None, worst.tolerance if computed else None, ": ".join(notes)
+    )
 
 
 def _line(error: Exception) -> str:
