@@ -1,4 +1,4 @@
-"""A client of the REST API, for `gleaner submit` and the demonstration. Knows HTTP only."""
+"""A client of the REST API, for `gleaner submit`, the demonstration and scripts. Knows HTTP only."""
 
 from __future__ import annotations
 
@@ -67,15 +67,31 @@ class Client:
         job: dict[str, Any] = response.json()
         return job
 
+    def explore(self, clip_id: str, wanted: dict[str, Any], key: str | None = None) -> dict[str, Any]:
+        """Ask for an exploration of a region; `wanted` is the request's body. Returns the job.
+
+        key: the same key with the same request gets the same job.
+        """
+        headers = {} if key is None else {"Idempotency-Key": key}
+        job: dict[str, Any] = self._ask("POST", f"/v1/clips/{clip_id}/explore", json=wanted, headers=headers).json()
+        return job
+
     def follow(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """The job's record again and again, until it has ended; the last one is the end.
+        """The clip's record again and again, until it has ended; the last one is the end.
 
         A service that is away is waited for. Raises ServiceError where it stays away for PATIENCE_S.
         """
+        return self._follow(f"/v1/clips/{job_id}")
+
+    def follow_exploration(self, exploration_id: str) -> Iterator[dict[str, Any]]:
+        """As `follow`, of an exploration."""
+        return self._follow(f"/v1/explorations/{exploration_id}")
+
+    def _follow(self, path: str) -> Iterator[dict[str, Any]]:
         seen = time.monotonic()
         while True:
             try:
-                job = self._ask("GET", f"/v1/clips/{job_id}").json()
+                job = self._ask("GET", path).json()
             except ServiceAwayError:
                 if time.monotonic() - seen > PATIENCE_S:
                     raise
@@ -87,10 +103,17 @@ class Client:
             time.sleep(POLL_S)
 
     def download(self, job_id: str, what: str, out: Path) -> None:
-        """Fetch "result" or "report" into a file, which appears whole or not at all."""
+        """Fetch a clip's "result" or "report" into a file, which appears whole or not at all."""
+        self._download(f"/v1/clips/{job_id}/{what}", out)
+
+    def download_picture(self, exploration_id: str, what: str, out: Path) -> None:
+        """Fetch an exploration's "sheet", "spread" or "candidates/NUMBER" into a file, as `download` does."""
+        self._download(f"/v1/explorations/{exploration_id}/{what}.png", out)
+
+    def _download(self, path: str, out: Path) -> None:
         part = out.with_name(f".{out.name}.part")
         try:
-            with self._http.stream("GET", f"/v1/clips/{job_id}/{what}") as response:
+            with self._http.stream("GET", path) as response:
                 if response.status_code != 200:
                     response.read()
                     raise ServiceError(_problem(response))
