@@ -107,6 +107,7 @@ class Job(BaseModel):
     options: ClipOptions
     exploration: ExploreOptions | None = None
     scale: int  # the network's scale in this job, decided from the options
+    weights_sha256: str | None = None  # of the model when the job was accepted: one clip, one set of weights
     source_name: str  # as the client called it, for display only; never a path
     source_sha256: str
     source_bytes: int

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from media.types import ClipFacts, OutputSettings
 from models.catalog import Catalog, UnknownModel
+from models.facts import ModelFacts
 from pipeline.job import ClipOptions
 from pipeline.options import OptionError, check
 from pipeline.settings import Settings
@@ -46,14 +47,20 @@ def against_clip(
     return scale, output
 
 
-def _scale(options: ClipOptions, display_height: int, catalog: Catalog) -> int:
+def enhancer(options: ClipOptions, catalog: Catalog) -> ModelFacts:
+    """Facts of the model asked for, as it is now. Raises ProblemError."""
     try:
-        return check(options, catalog.enhancer(options.model), display_height)
+        return catalog.enhancer(options.model)
     except UnknownModel as error:
         known = ", ".join(sorted(error.known))
         detail = f"there is no model of that name; the models are {known}"
         errors = [{"field": "model", "detail": f"one of {known}"}]
         raise ProblemError("unknown-model", detail, errors=errors) from None
+
+
+def _scale(options: ClipOptions, display_height: int, catalog: Catalog) -> int:
+    try:
+        return check(options, enhancer(options, catalog), display_height)
     except OptionError as error:
         errors = [{"field": error.field, "detail": str(error)}]
         raise ProblemError(error.code, str(error), errors=errors) from None

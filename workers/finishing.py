@@ -30,6 +30,7 @@ def finish_clip(room: Room, job: Job) -> None:
         room.jobs.transition(job.id, JobState.PLANNING)
         room.clips.enqueue_plan(job.id)
         return
+    model = room.model(job)  # before anything is made: frames of a model that is gone are not all its own
     result = room.files.result(job.id, output.suffix)
     joined = join(segments, room.files.source(job.id), clip, output, result, keep_audio=job.options.keep_audio)
     subject = Subject(
@@ -38,7 +39,7 @@ def finish_clip(room: Room, job: Job) -> None:
         source_sha256=job.source_sha256,
         source_bytes=job.source_bytes,
         clip=clip,
-        model=room.catalog.enhancer(job.options.model),
+        model=model,
         scale=job.scale,
         output=output,
         requested=job.options.model_dump(mode="json"),

@@ -67,7 +67,7 @@ def make_preview(room: Room, job: Job) -> None:
 def _enhance(
     room: Room, job: Job, clip: ClipFacts, frames: list[VideoFrame], pictures: _Pictures
 ) -> tuple[Tally, float]:
-    model = room.catalog.enhancer(job.options.model)
+    model = room.model(job)
     grid = make_grid(clip.width, clip.height, model.tile, model.halo)
     key = SegmentKey(job.id, 0, room.jobs.begin_attempt(job.id, 0))
     began = time.monotonic()

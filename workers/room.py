@@ -11,7 +11,8 @@ from redis import Redis
 
 from media.output import decide, output_size
 from media.types import ClipFacts, OutputSettings
-from models.catalog import Catalog
+from models.catalog import Catalog, UnknownModel
+from models.facts import ModelFacts
 from pipeline.connection import connect
 from pipeline.files import JobFiles
 from pipeline.frames import FrameStore, make_frame_store
@@ -24,6 +25,14 @@ from pipeline.rqueue import ClipQueue
 from pipeline.settings import Settings, redis_url
 
 ASK_EVERY_S = 0.5
+
+
+class ModelGone(Exception):
+    """A job's model is no longer there, or another has its name. `code` is stable; the message is for clients."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +53,21 @@ class Room:
             return self.jobs.get(job_id).terminal
         except UnknownJob:
             return True
+
+    def model(self, job: Job) -> ModelFacts:
+        """The job's model, if it is still the one it was accepted with. Raises ModelGone."""
+        name = job.options.model
+        try:
+            facts = self.catalog.enhancer(name)
+        except UnknownModel:
+            raise ModelGone(
+                "model-removed", f"the model {name} was removed before the clip was done; import it and send it again"
+            ) from None
+        if job.weights_sha256 not in (None, facts.sha256):
+            raise ModelGone(
+                "model-changed", f"the model {name} was replaced before the clip was done; send the clip again"
+            )
+        return facts
 
     def keep_going(self, job_id: str) -> Callable[[], bool]:
         """A function that says whether the job is still wanted and this worker is staying.

@@ -57,7 +57,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
     # Attempts never share a file: one that was thought dead may still be writing.
     my_file = file.with_name(f"{file.stem}-{key.attempt}{file.suffix}")
     my_log = log_file.with_name(f"{log_file.stem}-{key.attempt}{log_file.suffix}")
-    model = room.catalog.enhancer(job.options.model)
+    model = room.model(job)
     silence_s = room.settings.lease_s * SILENCE_LEASES
     began = time.monotonic()
     with (

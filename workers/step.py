@@ -13,7 +13,7 @@ from pipeline.frames import SegmentGone
 from pipeline.job import Job, JobState, Problem, TransitionError
 from pipeline.jobs import UnknownJob
 from pipeline.rqjobs import HandBack, stop_flag
-from workers.room import Room, open_room
+from workers.room import ModelGone, Room, open_room
 from workers.stretch import Stopped
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ def run_step(job_id: str, stage: str, state: JobState, step: Callable[[Room, Job
             if not room.is_over(job_id):
                 raise  # the frame store lost its pixels: tried again
             log.info("step dropped", job=job_id, stage=stage, reason="the job is over and its pixels are gone")
-        except (MediaError, StepFailed) as error:
+        except (MediaError, ModelGone, StepFailed) as error:
             _fail(room, job_id, stage, Problem(code=error.code, detail=str(error)))
         except OSError as error:
             if room.is_over(job_id):
