@@ -25,6 +25,7 @@ from pipeline.tasks import FrameDone, FrameTask, Outcome
 from workers.batching import Batch, frames_to_claim, plan_batches
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
+from workers.outcome import trailer
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,7 @@ class _Work:
     claimed: Claimed
     tiles: NDArray[Any]  # (n, t, t, 3)
     parts: list[NDArray[Any]]  # enhanced slices, in order
+    added: list[NDArray[np.float32]]  # their figures of added detail
     left: int  # tiles that no batch has had yet
     redone: bool = False
     problem: str = ""
@@ -167,17 +169,17 @@ class EnhanceWorker:
             self._give_up(claimed, f"its pixels in the frame store are incomplete: {blob.nbytes} of {wanted} bytes")
             return None
         tiles = np.frombuffer(blob, task.dtype).reshape(task.tiles, task.tile, task.tile, 3)
-        return _Work(claimed, tiles, [], task.tiles)
+        return _Work(claimed, tiles, [], [], task.tiles)
 
     def _kind(self, task: FrameTask) -> Hashable:
-        return task.model, task.scale, task.tile, task.dtype
+        return task.model, task.scale, task.tile, task.dtype, task.consistency
 
     def _run_batch(self, batch: Batch, work: Sequence[_Work]) -> None:
-        model = work[batch.slices[0].item].task.model
-        scale = work[batch.slices[0].item].task.scale
+        task = work[batch.slices[0].item].task  # the others are of the same kind
+        model = task.model
         tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
         try:
-            result = self._models.get(model, scale).enhance(tiles)
+            result = self._models.get(model, task.scale).enhance(tiles, consistency=task.consistency)
         except torch.AcceleratorError:  # this process has lost its device for good; a new one starts afresh
             raise
         except Exception as error:  # whatever a model does, its frames are labelled and the worker goes on
@@ -195,6 +197,7 @@ class EnhanceWorker:
             upto = at + s.hi - s.lo
             w = work[s.item]
             w.parts.append(result.pixels[at:upto])
+            w.added.append(result.added[at:upto])
             w.left -= upto - at
             w.redone |= bool(result.redone[at:upto].any())
             w.busy_s += result.seconds * (upto - at) / len(tiles)
@@ -213,9 +216,12 @@ class EnhanceWorker:
 
     def _put(self, w: _Work) -> bool:
         deadline = time.monotonic() + STORE_RETRY_S
+        measured = trailer(np.concatenate(w.added), redone=w.redone, busy_s=w.busy_s)
         while True:
             try:
-                self._store.put(w.task.key, w.task.frame, "out", *(np.ascontiguousarray(part).data for part in w.parts))
+                self._store.put(
+                    w.task.key, w.task.frame, "out", *(np.ascontiguousarray(part).data for part in w.parts), measured
+                )
                 return True
             except SegmentGone:
                 self._queue.ack([w.claimed.entry_id])

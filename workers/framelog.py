@@ -33,6 +33,7 @@ class FrameLog:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._file = self._part.open("w", encoding="utf-8")
+        self._map = ""
 
     def __enter__(self) -> FrameLog:
         return self
@@ -49,6 +50,11 @@ class FrameLog:
             line["damaged"] = True
         if record.detail:
             line["detail"] = record.detail
+        if record.added is not None:
+            line["added"] = record.added.to_json()
+            if record.added.map == self._map:
+                del line["added"]["map"]
+            self._map = record.added.map
         self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def finish(self, tally: Tally, damage: Damage, wall_s: float) -> None:

@@ -64,7 +64,7 @@ def enhance_local(
         stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"
         began = time.monotonic()
         with (
-            LocalPlane(enhancer, settings.batch_tiles) as plane,
+            LocalPlane(enhancer, settings.batch_tiles, consistency=plan.options.consistency) as plane,
             VideoReader(source, plan.clip) as reader,
             FrameLog(log_file) as frame_log,
         ):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -21,6 +22,7 @@ class Enhanced:
     tiles: NDArray[Any] | None  # (n, scale*tile, scale*tile, 3), None where it failed
     detail: str = ""
     busy_s: float = 0.0  # the network's time for this frame
+    added: NDArray[np.float32] | None = None  # (n, c, c, 2) of the tiles' cells, see models/added_detail.py
 
 
 class FramePlane(Protocol):

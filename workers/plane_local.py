@@ -24,8 +24,8 @@ class LocalPlane:
     A frame the model fails on comes back as failed, whatever the error; `collect` raises where the device was lost.
     """
 
-    def __init__(self, enhancer: Enhancer, batch_tiles: int) -> None:
-        self._enhancer, self._limit = enhancer, batch_tiles
+    def __init__(self, enhancer: Enhancer, batch_tiles: int, *, consistency: bool = False) -> None:
+        self._enhancer, self._limit, self._consistency = enhancer, batch_tiles, consistency
         self._tasks: queue.SimpleQueue[tuple[int, NDArray[Any]] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Enhanced | BaseException] = queue.SimpleQueue()
         self._ended = threading.Event()
@@ -68,7 +68,7 @@ class LocalPlane:
 
     def _enhance(self, frame: int, tiles: NDArray[Any]) -> Enhanced:
         results = [
-            self._enhancer.enhance(tiles[part.lo : part.hi])
+            self._enhancer.enhance(tiles[part.lo : part.hi], consistency=self._consistency)
             for batch in plan_batches([("tiles", len(tiles))], self._limit)
             for part in batch.slices
         ]
@@ -76,4 +76,5 @@ class LocalPlane:
         if any(result.failed.any() for result in results):
             return Enhanced(frame, "failed", None, "the network gave no valid pixels, in float32 neither", busy_s)
         outcome = "enhanced-float32" if any(result.redone.any() for result in results) else "enhanced"
-        return Enhanced(frame, outcome, np.concatenate([result.pixels for result in results]), "", busy_s)
+        pixels, added = (np.concatenate(parts) for parts in zip(*((r.pixels, r.added) for r in results), strict=True))
+        return Enhanced(frame, outcome, pixels, "", busy_s, added)

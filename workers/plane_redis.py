@@ -13,6 +13,7 @@ from media.types import MediaError
 from pipeline.frames import PARTS, FrameStore, FrameStoreFull, SegmentGone
 from pipeline.queue import FrameQueue
 from pipeline.tasks import FrameTask, SegmentKey
+from workers.outcome import Outcome, parse
 from workers.plane import Enhanced
 
 log = structlog.get_logger(__name__)
@@ -29,10 +30,18 @@ class RedisPlane:
     """
 
     def __init__(
-        self, queue: FrameQueue, store: FrameStore, key: SegmentKey, model: str, scale: int, silence_s: float
+        self,
+        queue: FrameQueue,
+        store: FrameStore,
+        key: SegmentKey,
+        model: str,
+        scale: int,
+        silence_s: float,
+        *,
+        consistency: bool = False,
     ) -> None:
         self._queue, self._store, self._key = queue, store, key
-        self._model, self._scale = model, scale
+        self._model, self._scale, self._consistency = model, scale, consistency
         self._in_flight: dict[int, FrameTask] = {}
         self._silence_s = silence_s  # with no reply for so long, look whether one got lost
         self._last_reply = time.monotonic()
@@ -58,6 +67,7 @@ class RedisPlane:
             tiles=tiles.shape[0],
             tile=tiles.shape[1],
             dtype=dtype,
+            consistency=self._consistency,
         )
         self._put(frame, tiles)
         if not self._in_flight:
@@ -86,21 +96,21 @@ class RedisPlane:
         if task is None:
             return None  # a second delivery of a frame that was taken already
         self._last_reply = time.monotonic()
-        tiles = None if done.outcome == "failed" else self._take(task)
-        if tiles is None and done.outcome != "failed":
+        result = None if done.outcome == "failed" else self._take(task)
+        if result is None and done.outcome != "failed":
             log.warning("result lost, frame queued again", job=task.job, stage="segment", frame=task.frame)
             self._queue.put(task)
             return None
         del self._in_flight[done.frame]
         self._store.drop(self._key, done.frame)
-        return Enhanced(done.frame, done.outcome, tiles, done.detail, done.busy_s)
+        if result is None:
+            return Enhanced(done.frame, "failed", None, done.detail, done.busy_s)
+        how = "enhanced-float32" if result.redone else "enhanced"
+        return Enhanced(done.frame, how, result.tiles, "", result.busy_s, result.added)
 
-    def _take(self, task: FrameTask) -> NDArray[Any] | None:
+    def _take(self, task: FrameTask) -> Outcome | None:
         blob = self._store.get(self._key, task.frame, "out")
-        if blob is None:
-            return None
-        side = task.tile * task.scale
-        return np.frombuffer(blob, task.dtype).reshape(task.tiles, side, side, 3)
+        return None if blob is None else parse(blob, task)
 
     def _look_for_lost_replies(self) -> None:
         """A reply can be lost with a broken connection, a task with a lost Redis: queue again what is not queued.

@@ -75,7 +75,8 @@ def _enhance(
     def account(_record: FrameRecord, _tally: Tally) -> None:
         """Nothing is kept of sample frames but their pictures."""
 
-    with RedisPlane(room.frames, room.store, key, model.name, job.scale, room.settings.lease_s * 2) as plane:
+    silence_s, consistency = room.settings.lease_s * 2, job.options.consistency
+    with RedisPlane(room.frames, room.store, key, model.name, job.scale, silence_s, consistency=consistency) as plane:
         tally = enhance_stretch(
             frames, plane, grid, job.scale, pictures, SAMPLES, on_frame=account, keep_going=room.keep_going(job.id)
         )

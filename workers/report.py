@@ -16,6 +16,7 @@ from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
 from models.facts import ModelFacts
 from pipeline.version import VERSION
+from workers.added import AddedSummary, map_size
 from workers.framelog import frame_lines, segment_end
 
 STATEMENT_LEARNED = (
@@ -23,6 +24,10 @@ STATEMENT_LEARNED = (
     "the original is unchanged, and a rendition without a learned prior can be had with the model 'lanczos'."
 )
 STATEMENT_PLAIN = "Made without a learned prior: every pixel is a weighted mean of the source's pixels around it."
+CONSISTENT = (
+    "every tile was changed, as little as can be, until it shrinks (bicubic, anti-aliased) to the source's pixels; "
+    "the source's noise and compression artefacts are part of these"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,17 @@ def summarise(
     """The report without its frames. `logs` are the segments' frame logs, in order."""
     hows: Counter[str] = Counter()
     pts: list[int] = []
+    added = AddedSummary(*map_size(subject.clip.width, subject.clip.height, subject.model.tile))
     for line in _lines(logs):
         frame = json.loads(line)
         hows[frame["how"]] += 1
         pts = [pts[0] if pts else frame["pts"], frame["pts"]]
+        if "added" in frame:
+            added.add(frame["pts"], frame["added"])
     ends = [segment_end(log) for log in logs]
     tiles, reused = sum(end.tally["tiles"] for end in ends), sum(end.tally["reused"] for end in ends)
     base = subject.clip.time_base
+    consistent = bool(subject.requested.get("consistency"))
     return {
         "v": 1,
         "job": subject.job,
@@ -78,6 +87,8 @@ def summarise(
             "first_pts": pts[0] if pts else None,
             "last_pts": pts[-1] if pts else None,
         },
+        "consistency": {"applied": consistent, "how": CONSISTENT if consistent else None},
+        "added": added.to_json(),
         "reuse_share": round(reused / tiles, 4) if tiles else 0.0,
         "damage": {
             "packets": sum(end.damage["packets"] for end in ends),

@@ -61,7 +61,9 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
     silence_s = room.settings.lease_s * SILENCE_LEASES
     began = time.monotonic()
     with (
-        RedisPlane(room.frames, room.store, key, model.name, job.scale, silence_s) as plane,
+        RedisPlane(
+            room.frames, room.store, key, model.name, job.scale, silence_s, consistency=job.options.consistency
+        ) as plane,
         VideoReader(room.files.source(job.id), clip, span) as reader,
         FrameLog(my_log) as frame_log,
     ):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from media.resize import resize
 from media.types import Image, VideoFrame
+from workers.added import Added, AddedDetail
 from workers.canvas import Canvas
 from workers.motion import ExactReuse
 from workers.plane import Enhanced, FramePlane
@@ -34,6 +35,7 @@ class FrameRecord:
     changed: int
     damaged: bool
     detail: str = ""
+    added: Added | None = None  # to what was shown, also where it was reused
 
 
 @dataclass(slots=True)
@@ -79,13 +81,14 @@ def enhance_stretch(
     """
     reuse = ExactReuse(grid)
     canvas: Canvas | None = None
+    added = AddedDetail(grid)
     in_flight: deque[_InFlight] = deque()
     fallback: set[int] = set()  # tiles of the canvas that are only resized
     tally = Tally()
 
     def write_first() -> None:
         item = in_flight.popleft()
-        record = _compose(item, canvas_of(item.frame.image), grid, scale, reuse, fallback)
+        record = _compose(item, canvas_of(item.frame.image), grid, scale, reuse, fallback, added)
         tally.frames += 1
         tally.resized += record.how == "resized"
         tally.tiles += record.tiles
@@ -129,22 +132,30 @@ def enhance_stretch(
 
 
 def _compose(
-    item: _InFlight, canvas: Canvas, grid: TileGrid, scale: int, reuse: ExactReuse, fallback: set[int]
+    item: _InFlight,
+    canvas: Canvas,
+    grid: TileGrid,
+    scale: int,
+    reuse: ExactReuse,
+    fallback: set[int],
+    added: AddedDetail,
 ) -> FrameRecord:
     """Bring the canvas to this frame, and say how."""
     how, detail = "reused", ""
     if item.result is not None and item.result.tiles is not None:
         canvas.update(item.changed, item.result.tiles)
+        added.update(item.changed, item.result.added)
         fallback.difference_update(item.changed.tolist())
         how = item.result.outcome
     elif item.result is not None:
         canvas.update(item.changed, _resized(grid.cut(item.frame.image, item.changed), scale))
+        added.update(item.changed, None)
         fallback.update(item.changed.tolist())
         reuse.forget(item.changed)
         detail = item.result.detail
     if fallback:  # also frames that kept a resized tile are labelled, until it is enhanced
         how, detail = "resized", detail or f"{len(fallback)} tiles kept from a frame that could not be enhanced"
-    return FrameRecord(item.frame.pts, how, grid.count, len(item.changed), item.frame.damaged, detail)
+    return FrameRecord(item.frame.pts, how, grid.count, len(item.changed), item.frame.damaged, detail, added.now())
 
 
 def _resized(tiles: NDArray[Any], scale: int) -> NDArray[Any]:

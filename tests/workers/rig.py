@@ -22,6 +22,7 @@ from pipeline.tasks import FrameDone, FrameTask, SegmentKey
 from workers.enhance import EnhanceWorker
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
+from workers.outcome import parse
 
 SCALE = 2
 EDGE = 16  # of a tile
@@ -181,8 +182,7 @@ class Rig:
 
     def result(self, task: FrameTask) -> NDArray | None:
         blob = self.store.get(task.key, task.frame, "out")
-        side = task.tile * task.scale
-        return None if blob is None else np.frombuffer(blob, task.dtype).reshape(task.tiles, side, side, 3)
+        return None if blob is None else parse(blob, task).tiles
 
     def counted(self, name: str, *labels: str) -> float:
         """A counter, or the sum of a histogram's observations."""
