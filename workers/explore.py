@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -52,10 +53,14 @@ def run(job_id: str) -> None:
 def explore_region(room: Room, job: Job) -> None:
     wanted, clip = job.explored, from_json(job.clip)
     attempt = room.jobs.begin_attempt(job.id, 0)
+    begun = ExploreProgress(count=wanted.count, steps=wanted.steps)  # not what an attempt that died had come to
+    room.jobs.set_exploring(job.id, begun, attempt=attempt)
     torch.set_num_threads(room.settings.threads or _share_of_cores(room.settings))
     facts, bank = _bank(room, wanted.model)
     room.jobs.transition(job.id, JobState.RUNNING)
-    found = _search(room, job.id, wanted, clip, bank, _Reporter(room, job.id, attempt))
+    report = _Reporter(room, job.id, attempt)
+    found = _search(room, wanted, clip, bank, report)
+    report.searched()
     room.jobs.transition(job.id, JobState.FINISHING)
     _draw(room, job, found)
     outcome = _outcome(wanted, clip, facts, bank, found)
@@ -73,15 +78,24 @@ class _Reporter:
         self._room, self._job_id, self._attempt = room, job_id, attempt
         self._keep_going = room.keep_going(job_id)
         self._began = self._told = time.monotonic()
+        self._latest = ExploreProgress()
 
     def __call__(self, step: Step) -> bool:
         now = time.monotonic()
         if step.step == 0:
             self._began = now  # the clip is still being read
-        if now - self._told >= REPORT_S or step.fraction >= 1:
+        self._latest = progress_of(step, now - self._began)
+        if now - self._told >= REPORT_S:
             self._told = now
-            self._room.jobs.set_exploring(self._job_id, progress_of(step, now - self._began), attempt=self._attempt)
+            self._tell(self._latest)
         return self._keep_going()
+
+    def searched(self) -> None:
+        """The last step was done; later runs of a candidate may not have been needed."""
+        self._tell(replace(self._latest, share=1.0))
+
+    def _tell(self, progress: ExploreProgress) -> None:
+        self._room.jobs.set_exploring(self._job_id, progress, attempt=self._attempt)
 
 
 def progress_of(step: Step, elapsed_s: float) -> ExploreProgress:
@@ -108,9 +122,7 @@ def _bank(room: Room, name: str) -> tuple[ModelFacts, StyleGan2]:
         raise StepFailed("bank-unusable", f"the bank {name} cannot be used: {error}") from error
 
 
-def _search(
-    room: Room, job_id: str, wanted: ExploreOptions, clip: ClipFacts, bank: StyleGan2, report: _Reporter
-) -> Found:
+def _search(room: Room, wanted: ExploreOptions, clip: ClipFacts, bank: StyleGan2, report: _Reporter) -> Found:
     settings = SearchSettings(steps=wanted.steps, seed=wanted.seed)
     source = room.files.source(wanted.clip)
     try:
