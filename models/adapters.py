@@ -32,7 +32,8 @@ class SignedRange(nn.Module):
         if self.channels == 1:
             x = (x * x.new_tensor((_KR, _KG, _KB))[:, None, None]).sum(1, keepdim=True)
         out: Tensor = self.network(x * 2 - 1)
-        return ((out.float() + 1) / 2).expand(-1, 3, -1, -1)
+        out = (out.float() + 1) / 2
+        return out.repeat(1, 3, 1, 1) if self.channels == 1 else out
 
 
 class LumaOnly(nn.Module):

@@ -58,10 +58,11 @@ class Library:
         state: float32 or integer arrays, or tensors on the CPU. Raises LibraryError, OSError.
         """
         import numpy as np
+        from safetensors import SafetensorError
         from safetensors.numpy import save_file
 
         check_name(name)
-        arrays = {key: np.ascontiguousarray(value) for key, value in state.items()}
+        arrays = {key: np.asarray(value, order="C") for key, value in state.items()}
         text = facts_json.dump(replace(facts, name=name))
         facts_json.parse(text)
         file, part = self._file(name), self.folder / f".{name}.part"
@@ -76,6 +77,8 @@ class Library:
                 self._digest(name).write_text(f"{sha256}  {file.name}\n")
                 part.chmod(self._digest(name).stat().st_mode & 0o777)  # as any new file, for a service of another user
                 part.replace(file)
+            except SafetensorError as error:
+                raise LibraryError(f"{name} cannot be written: {error}") from error
             finally:
                 part.unlink(missing_ok=True)
         return read_facts(file)

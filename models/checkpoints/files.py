@@ -116,6 +116,32 @@ def _safetensors(data: bytes) -> dict[str, Tensor]:
         raise CheckpointError(f"not a whole safetensors file ({error})") from error
 
 
+class _Ignored:
+    """Stands for what trainers keep beside the weights. It takes anything, does nothing and holds nothing."""
+
+    def __new__(cls, *_arguments: object) -> _Ignored:
+        return super().__new__(cls)
+
+    def __init__(self, *_arguments: object) -> None:
+        """Arguments are dropped."""
+
+    def __setstate__(self, _state: object) -> None:
+        """A state is dropped."""
+
+
+# mmengine's log of losses (made of numpy arrays) and rosinality's command line.
+_IGNORED = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "argparse.Namespace",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.ndarray",
+    "numpy.dtype",
+)
+
+
 def _metadata(data: bytes) -> dict[str, str]:
     """Of a file whose header has been found sound."""
     found = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
@@ -126,7 +152,8 @@ def _torch(data: bytes) -> Groups:
     if data.startswith(b"PK"):
         _check_zip(data)
     try:
-        root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
+            root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes it raise
         reason = str(error)
         if (found := re.search(r"Unsupported (?:global|class|operand)[^\n.]*[\w.]*", reason)) is not None:

@@ -173,10 +173,12 @@ def _parameter(data: object, *_rest: object) -> _Tensor:
     return data
 
 
-# dict and OrderedDict are types because the instruction that makes an object wants one; both are immutable types.
+# dict, OrderedDict and set are types because the instruction that makes an object wants one; both are immutable types.
 _TYPES: dict[tuple[str, str], type] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("dnnlib.util", "EasyDict"): dict,
+    ("builtins", "set"): set,  # of a module's buffers that are not saved; protocols below 4 call it by name
+    ("__builtin__", "set"): set,
 }
 _CALLS: dict[tuple[str, str], Callable[..., object]] = {
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,
