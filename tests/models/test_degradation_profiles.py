@@ -22,7 +22,7 @@ def clip(frames: int = 5, height: int = 66, width: int = 98) -> np.ndarray:
     return np.stack([np.roll(scene(height, width), 3 * i, axis=1) for i in range(frames)])
 
 
-@pytest.mark.parametrize("scale", [1, 3, 4])
+@pytest.mark.parametrize("scale", [1, 4])
 @pytest.mark.parametrize("name", PROFILES)
 def test_every_profile_gives_the_cropped_size_and_equal_bytes_for_equal_seeds(name: str, scale: int) -> None:
     image = scene()
@@ -108,7 +108,7 @@ def test_no_profile_shifts_the_picture(name: str) -> None:
     """A mark in the middle stays there, on the average of several cameras; of BD it is off by its known half step."""
     image = np.full((96, 96, 3), 200, np.uint8)
     image[32:64, 32:64] = 20
-    dark = np.mean([255.0 - degrade(image, name, 4, seed).low for seed in range(24)], axis=(0, 3))
+    dark = np.mean([255.0 - degrade(image, name, 4, seed).low for seed in range(16)], axis=(0, 3))
     dark = np.clip(dark - np.median(dark[:3]), 0, None)
     ys, xs = np.mgrid[:24, :24]
     centre = np.array([(dark * axis).sum() / dark.sum() for axis in (ys, xs)])
