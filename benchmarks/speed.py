@@ -53,7 +53,7 @@ def main() -> None:
 
 def _network_fps(enhancer: Enhancer, clip: Path, settings: Settings) -> float:
     facts = probe(clip, probe_limits(settings, max_bytes=None))
-    grid = make_grid(facts.width, facts.height, enhancer.facts.tile, enhancer.facts.halo)
+    grid = make_grid(facts.width, facts.height, enhancer.facts.tile, enhancer.facts.halo, enhancer.facts.ramp)
     with VideoReader(clip, facts) as reader:
         frames = [grid.cut(frame.image, np.arange(grid.count)) for frame in reader]
     tiles = np.concatenate(frames)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from models.facts import RAMP
 from workers.tiles import Cell, TileGrid, ramp_weights
 
 
@@ -22,7 +21,7 @@ class Canvas:
         side = grid.tile * scale
         self._tiles: NDArray[Any] = np.zeros((grid.count, side, side, 3), dtype)
         self._image: NDArray[Any] = np.zeros((grid.height * scale, grid.width * scale, 3), dtype)
-        self._ramp = ramp_weights(RAMP * scale)
+        self._ramp = ramp_weights(grid.ramp * scale)
 
     @property
     def image(self) -> NDArray[Any]:

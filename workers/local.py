@@ -77,7 +77,7 @@ def enhance_local(
                 tally = enhance_stretch(
                     reader,
                     plane,
-                    make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo),
+                    make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo, model.ramp),
                     plan.scale,
                     writer,
                     settings.window_frames,

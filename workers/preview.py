@@ -68,7 +68,7 @@ def _enhance(
     room: Room, job: Job, clip: ClipFacts, frames: list[VideoFrame], pictures: _Pictures
 ) -> tuple[Tally, float]:
     model = room.model(job)
-    grid = make_grid(clip.width, clip.height, model.tile, model.halo)
+    grid = make_grid(clip.width, clip.height, model.tile, model.halo, model.ramp)
     key = SegmentKey(job.id, 0, room.jobs.begin_attempt(job.id, 0))
     began = time.monotonic()
 

@@ -71,7 +71,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
             tally = enhance_stretch(
                 reader,
                 plane,
-                make_grid(clip.width, clip.height, model.tile, model.halo),
+                make_grid(clip.width, clip.height, model.tile, model.halo, model.ramp),
                 job.scale,
                 writer,
                 room.settings.window_frames,

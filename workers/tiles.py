@@ -43,6 +43,7 @@ class TileGrid:
     width: int
     height: int
     tile: int
+    ramp: int  # low-resolution pixels over which neighbours are blended
     x: Axis
     y: Axis
 
@@ -77,18 +78,23 @@ class TileGrid:
         return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else image
 
 
-def make_grid(width: int, height: int, tile: int, halo: int) -> TileGrid:
+def make_grid(width: int, height: int, tile: int, halo: int, ramp: int = RAMP) -> TileGrid:
     """The grid for frames of a size and tiles of a model.
 
-    Tiles are spread evenly, the last ending at the frame's edge; no pixel belongs to more than two tiles of an axis.
+    Tiles are spread evenly, the last ending at the frame's edge; no pixel is taken from more than two tiles of an axis.
+    ramp: low-resolution pixels over which neighbours are blended, wide for networks that see a whole tile at once and
+    so differ between neighbours; 0 cuts hard.
     """
     if width < 1 or height < 1:
         raise ValueError(f"frame of {width}x{height} pixels has no area")
-    if tile < 4 * (halo + RAMP):
+    if halo < 0 or ramp < 0:
+        raise ValueError(f"halo and ramp must not be negative, not {halo} and {ramp}")
+    # Two tiles on, the next ramp begins: it must not begin before this one ends, however evenly tiles are spread.
+    if tile < (least := max(2 * halo + 3 * ramp, 2 * halo + 1)):
         raise ValueError(
-            f"tile of {tile} pixels is too small for a halo of {halo}: at least {4 * (halo + RAMP)} wanted"
+            f"tile of {tile} pixels is too small for a halo of {halo} and a ramp of {ramp}: {least} wanted"
         )
-    return TileGrid(width, height, tile, _axis(width, tile, halo), _axis(height, tile, halo))
+    return TileGrid(width, height, tile, ramp, _axis(width, tile, halo, ramp), _axis(height, tile, halo, ramp))
 
 
 def ramp_weights(length: int) -> NDArray[np.float32]:
@@ -98,18 +104,18 @@ def ramp_weights(length: int) -> NDArray[np.float32]:
     return weights
 
 
-def _axis(length: int, tile: int, halo: int) -> Axis:
+def _axis(length: int, tile: int, halo: int, ramp: int) -> Axis:
     if length <= tile:
         return Axis(length, (0,), (Cell(0, length, 0, ramp=False),))
-    overlap = 2 * halo + RAMP
+    overlap = 2 * halo + ramp
     count = math.ceil((length - overlap) / (tile - overlap))
     starts = tuple(round(i * (length - tile) / (count - 1)) for i in range(count))
     cells: list[Cell] = []
     lo = 0
     for i in range(count - 1):
         # The ramp lies in the middle of the overlap, as far as can be from both tiles' halos.
-        ramp = (starts[i] + tile + starts[i + 1] - RAMP) // 2
-        cells += [Cell(lo, ramp, i, ramp=False), Cell(ramp, ramp + RAMP, i, ramp=True)]
-        lo = ramp + RAMP
+        begin = (starts[i] + tile + starts[i + 1] - ramp) // 2
+        cells += [Cell(lo, begin, i, ramp=False), Cell(begin, begin + ramp, i, ramp=True)]
+        lo = begin + ramp
     cells.append(Cell(lo, length, count - 1, ramp=False))
-    return Axis(length, starts, tuple(cells))
+    return Axis(length, starts, tuple(cell for cell in cells if cell.lo < cell.hi))

@@ -14,16 +14,18 @@ def all_tiles(grid: TileGrid) -> np.ndarray:
     return np.arange(grid.count)
 
 
-@pytest.mark.parametrize("tile", [64, 128])
+@pytest.mark.parametrize(("tile", "halo", "ramp"), [(64, 6, RAMP), (128, 6, RAMP), (16, 2, 4), (32, 4, 6), (64, 8, 10)])
 @pytest.mark.parametrize("size", SIZES)
-def test_cells_partition_each_axis_and_stay_clear_of_halos(size: tuple[int, int], tile: int) -> None:
-    halo = 6
-    grid = make_grid(*size, tile=tile, halo=halo)
+def test_cells_partition_each_axis_and_stay_clear_of_halos(
+    size: tuple[int, int], tile: int, halo: int, ramp: int
+) -> None:
+    grid = make_grid(*size, tile, halo, ramp)
     for axis in (grid.x, grid.y):
         assert axis.cells[0].lo == 0
         assert axis.cells[-1].hi == axis.length
         assert all(a.hi == b.lo for a, b in zip(axis.cells, axis.cells[1:], strict=False))
         for cell in axis.cells:
+            assert not cell.ramp or cell.hi - cell.lo == ramp
             for index in range(cell.tile, cell.tile + 1 + cell.ramp):
                 start = axis.starts[index]
                 assert cell.lo >= (0 if start == 0 else start + halo)
@@ -59,6 +61,33 @@ def test_tiles_that_disagree_are_blended_smoothly() -> None:
     assert np.abs(np.diff(row)).max() <= 40 * np.pi / 2 / (RAMP * 2) + 1  # the steepest step of a raised cosine
 
 
+def test_a_wide_ramp_blends_over_its_whole_width() -> None:
+    grid = make_grid(102, 64, 64, 8, 10)
+    canvas = Canvas(grid, 4, np.uint8)
+    canvas.update(all_tiles(grid), np.stack([np.full((256, 256, 3), 100 + 100 * i, np.uint8) for i in range(2)]))
+    row = canvas.image[0, :, 0].astype(int)
+    assert grid.count == 2
+    assert ((row > 100) & (row < 200)).sum() in range(36, 41)  # 40 pixels; the outermost may round to either end
+    assert np.abs(np.diff(row)).max() <= 100 * np.pi / 2 / 40 + 1
+
+
+def test_without_a_ramp_tiles_are_cut_hard() -> None:
+    grid = make_grid(112, 64, 64, 8, 0)
+    canvas = Canvas(grid, 1, np.uint8)
+    canvas.update(all_tiles(grid), np.stack([np.full((64, 64, 3), 50 * i, np.uint8) for i in range(grid.count)]))
+    assert set(np.unique(canvas.image)) == {0, 50}
+
+
+@pytest.mark.parametrize("ramp", [0, 1, 3, 10])
+def test_every_length_of_an_axis_is_covered_in_order(ramp: int) -> None:
+    tile = 2 * 4 + 3 * ramp + (ramp == 0)  # the least there may be
+    for length in range(1, 6 * tile):
+        axis = make_grid(length, 1, tile, 4, ramp).x
+        assert axis.cells[0].lo == 0
+        assert axis.cells[-1].hi == length
+        assert all(a.hi == b.lo and a.lo < a.hi for a, b in zip(axis.cells, axis.cells[1:], strict=False))
+
+
 def test_updating_some_tiles_equals_updating_all() -> None:
     rng = np.random.default_rng(3)
     grid = make_grid(300, 200, 64, 4)
@@ -86,5 +115,7 @@ def test_wrong_sizes_are_named() -> None:
         grid.cut(np.zeros((100, 99, 3), np.uint8), all_tiles(grid))
     with pytest.raises(ValueError, match="the canvas takes"):
         Canvas(grid, 2, np.uint8).update(np.array([0]), np.zeros((1, 64, 64, 3), np.uint8))
-    with pytest.raises(ValueError, match="too small for a halo"):
+    with pytest.raises(ValueError, match="tile of 16 pixels is too small for a halo of 6 and a ramp of 4: 24 wanted"):
         make_grid(100, 100, 16, 6)
+    with pytest.raises(ValueError, match="must not be negative, not 2 and -1"):
+        make_grid(100, 100, 16, 2, -1)
