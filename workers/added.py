@@ -28,7 +28,8 @@ LEGEND = (
     "anti-aliased), and the source. detail: root of the energy finer than a source pixel that the result has beyond a "
     "Lanczos enlargement (luma). A map has two characters per cell, error then detail, row by row from the top "
     "left of the picture as coded: 0 is less than 0.5 levels, digit n from 1 to f (hexadecimal) is 0.5*2^((n-1)/2) "
-    "levels or more, '.' was not measured because it was only resized. A frame without a map has that of the frame before."
+    "levels or more, '.' was not measured because it was only resized. A frame without "
+    "a map has that of the frame before."
 )
 
 

@@ -21,6 +21,7 @@ from pipeline.frames_shared import SharedFrameStore
 from pipeline.tasks import SegmentKey
 from tests.workers import rig as nets
 from tests.workers.rig import EDGE, Rig, doubled, enhancer, picture_tiles
+from workers.outcome import parse
 
 A = SegmentKey("job-a", 0, 1)
 B = SegmentKey("job-b", 3, 2)
@@ -100,6 +101,28 @@ def test_kinds_are_not_mixed(make: Callable[..., Rig]) -> None:
     assert sorted(network.batches) == [2, 3]
     assert np.array_equal(rig.result(tasks[0]), doubled(eight))
     assert np.array_equal(rig.result(tasks[1]), doubled(sixteen))
+
+
+def test_frames_to_be_made_consistent_are_not_mixed_with_others(make: Callable[..., Rig]) -> None:
+    network = nets.Doubling()
+    rig = make(network)
+    plain, other = rig.send(A, 0, picture_tiles(2)), rig.send(A, 1, picture_tiles(3), consistency=True)
+    while rig.left() != (0, 0):
+        rig.worker.step()
+    assert sorted(network.batches) == [2, 3]
+    assert np.array_equal(rig.result(plain), doubled(picture_tiles(2)))
+    assert np.array_equal(rig.result(other), rig.enhancer.enhance(picture_tiles(3), consistency=True).pixels)
+
+
+def test_figures_of_a_frame_that_took_several_batches_are_all_there(make: Callable[..., Rig]) -> None:
+    rig = make(batch_tiles=4)
+    tiles = picture_tiles(11)
+    task = rig.send(A, 0, tiles)
+    rig.worker.step()
+    outcome = parse(rig.store.get(A, 0, "out"), task)
+    assert np.array_equal(outcome.added, rig.enhancer.enhance(tiles).added)
+    (done,) = rig.replies(A)
+    assert outcome.busy_s == pytest.approx(done.busy_s, abs=1e-6)
 
 
 def test_a_frame_larger_than_a_batch_comes_out_whole(make: Callable[..., Rig]) -> None:

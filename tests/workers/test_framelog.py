@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from media.types import Damage, DamageEvent
+from workers.added import Added
 from workers.framelog import FrameLog, frame_lines, segment_end
 from workers.stretch import FrameRecord, Tally
 
@@ -36,6 +37,22 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert end.damage == {"packets": 2, "frames": 1, "events": [{"pts": 40, "what": "frame is corrupt"}]}
     assert end.wall_s == 1.235
     assert [entry.name for entry in tmp_path.iterdir()] == ["00000.jsonl"]
+
+
+def test_a_map_is_written_only_where_it_changed(tmp_path: Path) -> None:
+    scores = [Added(1.5, 0.25, "10"), Added(1.6, 0.25, "10"), Added(None, None, ".."), Added(1.5, 0.25, "10"), None]
+    with FrameLog(tmp_path / "00000.jsonl") as log:
+        for pts, added in enumerate(scores):
+            log.add(FrameRecord(pts, "enhanced", 6, 6, damaged=False, added=added))
+        log.finish(Tally(), Damage(), 1.0)
+    lines = [json.loads(line).get("added") for line in frame_lines(tmp_path / "00000.jsonl")]
+    assert lines == [
+        {"error": 1.5, "detail": 0.25, "map": "10"},
+        {"error": 1.6, "detail": 0.25},
+        {"error": None, "detail": None, "map": ".."},
+        {"error": 1.5, "detail": 0.25, "map": "10"},
+        None,
+    ]
 
 
 def test_an_exception_leaves_no_log(tmp_path: Path) -> None:

@@ -18,7 +18,18 @@ from pipeline.frames_redis import RedisFrameStore
 from pipeline.frames_shared import SharedFrameStore
 from pipeline.queue import FrameQueue
 from pipeline.tasks import FrameDone, SegmentKey
-from tests.workers.rig import SCALE, DeviceLost, Doubling, NanOnMark, RaisingOnMark, Rig, Waiting, doubled, enhancer
+from tests.workers.rig import (
+    SCALE,
+    DeviceLost,
+    Doubling,
+    NanOnMark,
+    NanOnMarkInLowPrecision,
+    RaisingOnMark,
+    Rig,
+    Waiting,
+    doubled,
+    enhancer,
+)
 from tests.workers.rig import picture_tiles as tiles
 from workers.plane import Enhanced, FramePlane
 from workers.plane_local import LocalPlane
@@ -94,6 +105,15 @@ def test_a_failed_frame_is_reported_and_the_others_are_enhanced(
     assert np.array_equal(found[4].tiles, doubled(tiles(2, 4)))
 
 
+def test_figures_of_added_detail_come_with_the_pixels(open_plane: Open) -> None:
+    sent = tiles(9, 3, edge=32)
+    with open_plane(Doubling()) as plane:
+        plane.submit(0, sent)
+        done = collect(plane, 1)[0]
+    assert done.added.shape == (9, 2, 2, 2)
+    assert np.array_equal(done.added, enhancer(Doubling()).enhance(sent).added)
+
+
 def test_nothing_comes_of_nothing(open_plane: Open) -> None:
     with open_plane(Doubling()) as plane:
         assert plane.collect(0.05) is None
@@ -154,6 +174,21 @@ def test_lost_tasks_are_queued_again(rig: Rig) -> None:
         with rig.running():
             found = collect(plane, 3)
     assert all(np.array_equal(found[frame].tiles, doubled(tiles(2, frame))) for frame in range(3))
+
+
+def test_label_and_figures_of_a_frame_outlive_its_lost_reply(redis: Redis, tmp_path: Path) -> None:
+    network = enhancer(NanOnMarkInLowPrecision(), low_precision=True)
+    rig = Rig(redis, SharedFrameStore(tmp_path / "frames"), network, batch_tiles=4)
+    with plane_of(rig) as plane:
+        plane.submit(0, tiles(2, mark=True))
+        while rig.left() != (0, 0):
+            rig.worker.step()
+        rig.redis.delete(f"gleaner:done:{KEY}")
+        with rig.running():
+            done = collect(plane, 1)[0]
+    assert done.outcome == "enhanced-float32"
+    assert np.array_equal(done.added, enhancer(Doubling()).enhance(tiles(2, mark=True)).added)
+    assert done.busy_s > 0
 
 
 def test_lost_replies_are_found(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from media.remux import JoinReport
 from media.types import ClipFacts, ColourTags, Damage, DamageEvent, OutputSettings
 from models.catalog import MODELS
+from workers.added import Added
 from workers.framelog import FrameLog
 from workers.report import STATEMENT_LEARNED, STATEMENT_PLAIN, Subject, summarise, write_report
 from workers.stretch import FrameRecord, Tally
@@ -122,6 +124,32 @@ def test_the_file_is_one_json_document_with_every_frame(logs: list[Path], tmp_pa
     assert not (tmp_path / "report.json.part").exists()
 
 
+def test_added_detail_is_summed_up_over_all_segments(tmp_path: Path) -> None:
+    """Maps of 6 x 4 cells, a frame of each segment with its own."""
+    paths = [tmp_path / "00000.jsonl", tmp_path / "00001.jsonl"]
+    one, other = "01" * 24, "0." + "03" * 23
+    frames = [[Added(1.0, 0.5, one), Added(2.0, 1.5, one)], [Added(None, None, other), Added(6.0, 1.0, other)]]
+    for number, path in enumerate(paths):
+        with FrameLog(path) as log:
+            for n, added in enumerate(frames[number]):
+                log.add(FrameRecord(100 * number + n, "enhanced", 6, 6, damaged=False, added=added))
+            log.finish(Tally(frames=2), Damage(), 1.0)
+    added = summarise(subject("espcn-x2"), paths, JoinReport(4, (), ()), "cd" * 32, 456)["added"]
+    assert added["error"] == {"mean": 3.0, "max": 6.0, "max_pts": 101, "frames": 3}
+    assert added["detail"] == {"mean": 1.0, "max": 1.5, "max_pts": 1, "frames": 3}
+    # Digits 1 and 3 stand for 0.59 and 1.19 levels; their root mean square over equally many frames is 0.94.
+    assert added["map"] == {"columns": 6, "rows": 4, "mean": "01" + "02" * 23}
+    assert "8-bit levels" in added["legend"]
+
+
+@pytest.mark.parametrize("consistency", [True, False])
+def test_it_says_whether_consistency_was_asked_for(consistency: bool, logs: list[Path]) -> None:
+    asked = replace(subject("lanczos"), requested={"model": "lanczos", "consistency": consistency})
+    summary = summarise(asked, logs, JoinReport(5, (), ()), "cd" * 32, 456)
+    assert summary["consistency"]["applied"] is consistency
+    assert ("shrinks" in (summary["consistency"]["how"] or "")) is consistency
+
+
 def test_a_clip_without_frames_has_a_report(tmp_path: Path) -> None:
     log_file = tmp_path / "00000.jsonl"
     with FrameLog(log_file) as log:
@@ -129,6 +157,8 @@ def test_a_clip_without_frames_has_a_report(tmp_path: Path) -> None:
     summary = summarise(subject("lanczos"), [log_file], JoinReport(0, (), ()), "cd" * 32, 0)
     assert summary["timing"]["first_pts"] is None
     assert summary["reuse_share"] == 0.0
+    assert summary["added"]["error"] == {"mean": None, "max": None, "max_pts": None, "frames": 0}
+    assert set(summary["added"]["map"]["mean"]) == {"."}
     write_report(tmp_path / "report.json", summary, [log_file])
     assert json.loads((tmp_path / "report.json").read_text())["frame_log"] == []
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from redis import Redis
 
 from media.resize import resize
 from media.types import VideoFrame
+from models.consistency import degrade
 from models.registry import load
 from pipeline.frames_shared import SharedFrameStore
 from pipeline.tasks import SegmentKey
@@ -190,6 +192,32 @@ def test_frames_already_under_way_that_keep_a_resized_tile_are_labelled_too() ->
     assert kept
     assert all("tiles kept from a frame that could not be enhanced" in record.detail for record in kept)
     assert tally.resized == 5
+
+
+def test_frames_carry_what_was_added_to_them_and_resized_tiles_have_no_figures() -> None:
+    good, bad = noise(1), noise(1)
+    bad[0, 0] = 255  # the network fails on tile 0 of this frame
+    with LocalPlane(enhancer(RaisingOnMark()), 4) as plane:
+        _, records, _ = run(frames_of([good, good, bad, good]), plane, window=1)
+    first, reused, resized, again = (record.added for record in records)
+    assert first == reused == again
+    assert "." not in first.map
+    assert len(first.map) == 2 * 2 * 1 * 2 // 2  # 60 x 44 pixels in cells of 24: two columns, one row
+    assert resized.error is not None
+    assert resized.error != first.error
+
+
+@pytest.mark.parametrize("consistency", [False, True])
+def test_the_blended_picture_of_consistent_tiles_shrinks_to_its_source(consistency: bool) -> None:
+    coarse = np.random.default_rng(5).integers(40, 215, (15, 20, 3)).astype(np.uint8)
+    image = resize(coarse, 200, 150)
+    with LocalPlane(load("espcn-x2", 2, "cpu", threads=1), 4, consistency=consistency) as plane:
+        pictures, records, _ = run(frames_of([image]), plane, 1, GRID128)
+    large = torch.from_numpy(pictures.images[0].astype(np.float32)).permute(2, 0, 1)[None]
+    squares = (degrade(large, 2)[0].permute(1, 2, 0) - torch.from_numpy(image)).square()
+    assert (float(squares.mean().sqrt()) < 0.5) is consistency
+    inner = float(squares[4:-4, 4:-4].mean().sqrt())  # a tile's outermost pixels are not measured
+    assert records[0].added.error == pytest.approx(inner, rel=0.2, abs=0.15)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
