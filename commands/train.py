@@ -74,6 +74,38 @@ def train_bank(
         typer.echo(f"{result.pictures} pictures seen, {result.size} pixels, {state}: {out}")
 
 
+@train_app.command("glean")
+def train_glean(
+    data: DataOption,
+    out: OutOption,
+    config: ConfigOption = None,
+    bank: Annotated[Path | None, typer.Option("--bank", help="Weights of the bank; may join a run later.")] = None,
+    resume: ResumeOption = False,
+    minutes: MinutesOption = None,
+    share_alike: ShareAlikeOption = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Train GLEAN around a frozen bank, faithfully. SIGTERM stops it cleanly; the same command goes on."""
+    from models.devices import DeviceError
+    from models.training.checkpoint import CheckpointError, require
+    from models.training.data import DataError
+    from models.training.glean import GleanTraining, TrainingError, train
+    from models.training.settings import SettingsError, configure
+    from models.training.stopping import stop_signals
+    from models.weights_io import WeightsError
+
+    expected = (SettingsError, TrainingError, DataError, CheckpointError, WeightsError, DeviceError)
+    with clean_errors(*expected), stop_signals() as stopped:
+        _log()
+        if resume:
+            require(out)
+        options = {"minutes": minutes, "share_alike": share_alike, "threads": threads, "device": device, "bank": bank}
+        result = train(configure(GleanTraining, config, {"data": data, "out": out, **options}), stopped)
+        state = "finished" if result.finished else "stopped"
+        typer.echo(f"step {result.step}, {state}, best {result.best:+.2f} dB over bicubic: {out}")
+
+
 def _log() -> None:
     """Progress on stderr, a line an event."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

@@ -6,31 +6,29 @@ started again with the same command, a run on a CPU goes on exactly. Knows its d
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import weights_io
 from models.devices import resolve
+from models.registry import AVERAGE
 from models.stylegan2 import SMALLEST, NoiseMode, StyleGan2, StyleGan2Sizes
 from models.stylegan2_discriminator import StyleGan2Discriminator
-from models.training import adversarial, average, checkpoint
+from models.training import adversarial, average, checkpoint, export
 from models.training.ahead import Ahead
 from models.training.augment import Strength, augment
 from models.training.grow import grow_judge, grow_maker
 from models.training.journal import Journal
 from models.training.pictures import Pictures, crop, open_pictures
+from models.training.precision import autocast, lay_out, set_up
 from models.training.sheets import write_sheet
 from models.training.textures import distances
 
@@ -93,11 +91,11 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
 
     Raises DataError without data, CheckpointError where `out` holds another run, DeviceError.
     """
-    torch.set_num_threads(config.threads)
-    cv2.setNumThreads(config.threads)
+    device = resolve(config.device)
+    set_up(device, config.threads)
     config.out.mkdir(parents=True, exist_ok=True)
     pictures = open_pictures(config.data, config.cache or config.out, share_alike=config.share_alike)
-    run = _Run(config, pictures)
+    run = _Run(config, pictures, device)
     journal = Journal(config.out, run.seen)
     began = saved = time.monotonic()
     with Ahead(run.batch, config.workers) as batches:
@@ -120,12 +118,11 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
 class _Run:
     """The state that a checkpoint holds. A step depends on it, the step's number and the pictures alone."""
 
-    def __init__(self, config: BankConfig, pictures: Pictures) -> None:
-        self.config, self.pictures = config, pictures
+    def __init__(self, config: BankConfig, pictures: Pictures, device: torch.device) -> None:
+        self.config, self.pictures, self.device = config, pictures, device
         self.identity: dict[str, Any] = {
             k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items() if k not in MAY_CHANGE
         }
-        self.device = resolve(config.device)
         self.step = self.stage = self.since = 0  # since: the last growth
         self.path_mean = self.seconds = 0.0
         self.strength = Strength(config.strength)
@@ -170,8 +167,8 @@ class _Run:
 
     def _build(self) -> None:
         c = self.config
-        self.maker = StyleGan2(self.sizes()).to(self.device)
-        self.judge = StyleGan2Discriminator(c.judge_channels[: len(self.maker.sizes.channels)]).to(self.device)
+        self.maker = lay_out(StyleGan2(self.sizes()), self.device)
+        self.judge = lay_out(StyleGan2Discriminator(c.judge_channels[: len(self.maker.sizes.channels)]), self.device)
         self.average = average.start(self.maker)
         self.maker_adam = _adam(self.maker, c.rate, c.path_every if c.path_weight else 0)
         self.judge_adam = _adam(self.judge, c.rate, c.slope_every)
@@ -202,9 +199,9 @@ class _Run:
     def _teach_judge(self, pictures: Tensor, draw: torch.Generator) -> dict[str, float]:
         c, p = self.config, self.strength.probability
         self.judge.requires_grad_(True)
-        with torch.no_grad(), self._precision():
+        with torch.no_grad(), autocast(self.device):
             made = self._make(draw)[0]
-        with self._precision():
+        with autocast(self.device):
             real, fake = self.judge(augment(pictures, p, draw)), self.judge(augment(made.float(), p, draw))
         self.strength.hear(real)
         loss = adversarial.judge_loss(real.float(), fake.float())
@@ -223,7 +220,7 @@ class _Run:
     def _teach_maker(self, draw: torch.Generator) -> dict[str, float]:
         c = self.config
         self.judge.requires_grad_(False)
-        with self._precision():
+        with autocast(self.device):
             made = self._make(draw)[0]
             logits = self.judge(augment(made.float(), self.strength.probability, draw))
         loss = adversarial.maker_loss(logits.float())
@@ -251,11 +248,6 @@ class _Run:
         latents = torch.where(late, second, first)
         return maker.synthesize(latents, NoiseMode.RANDOM, generator=draw).image, latents
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        """bfloat16 on GPUs that have it. Lazy regularisation, which takes gradients of gradients, stays in float32."""
-        fast = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=fast)
-
     @torch.no_grad()
     def evaluate(self, journal: Journal, losses: dict[str, float]) -> None:
         """Measure the averaged weights, draw a sheet of them, and write them out."""
@@ -275,10 +267,12 @@ class _Run:
         journal.write(self.seen, losses | found | {"size": self.size, "hours": self.seconds / 3600})
         journal.plot()
         write_sheet(c.out / f"sheet-{self.size:03d}-{self.seen:08d}.png", made[:64], 8)
-        facts = {"model": "bank", "architecture": "stylegan2", "pictures": str(self.seen), "seed": str(c.seed)}
-        facts |= {"config": json.dumps(asdict(shadow.sizes)), "licences": json.dumps(self.pictures.licences)}
-        facts |= {"minutes": f"{self.seconds / 60:.0f}", "distance": f"{found['distance']:.1f}"}
-        weights_io.save(self.average, c.out / WEIGHTS, facts)
+        said = f"{self.seen} pictures seen; patch distance {found['distance']:.1f}"
+        said += f" where real pictures have {found['distance_of_real']:.1f}"
+        facts = export.bank_facts(shadow.sizes, self.pictures.licences, said)
+        more = {"pictures": str(self.seen), "minutes": f"{self.seconds / 60:.0f}", "seed": str(c.seed)}
+        mean = shadow.mean_latent(generator=torch.Generator(self.device).manual_seed(0))[0]
+        export.write(self.average | {AVERAGE: mean}, c.out / WEIGHTS, facts, more)
         log.info("%d pictures: distance %.1f (real %.1f)", self.seen, found["distance"], found["distance_of_real"])
 
     def save(self) -> None:

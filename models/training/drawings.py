@@ -20,7 +20,15 @@ SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-/."
 
 def drawn_pair(rng: np.random.Generator, scale: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """low (PATCH, PATCH, 3) and the high-resolution middle (CORE·s, CORE·s, 3), both uint8, of shapes and lettering."""
-    edge = PATCH * scale * 2  # drawn at twice the size and shrunk: edges as soft as a lens makes them
+    high = drawn_picture(rng, PATCH * scale, scale)
+    low = to_bytes(shrink(to_float(high), scale, "area" if rng.random() < 0.5 else "bicubic"))
+    inner = slice(MARGIN * scale, (MARGIN + CORE) * scale)
+    return low, high[inner, inner]
+
+
+def drawn_picture(rng: np.random.Generator, size: int, scale: int) -> NDArray[np.uint8]:
+    """(size, size, 3) of shapes and lettering, which stays legible, or nearly so, when made `scale` times smaller."""
+    edge = size * 2  # drawn at twice the size and shrunk: edges as soft as a lens makes them
     image = np.empty((edge, edge, 3), np.uint8)
     image[:] = _colour(rng)
     for _ in range(SHAPES):
@@ -36,14 +44,11 @@ def drawn_pair(rng: np.random.Generator, scale: int) -> tuple[NDArray[np.uint8],
     for _ in range(int(rng.integers(0, 4))):
         text = "".join(rng.choice(list(SIGNS), 8))
         place = (int(rng.integers(0, edge // 2)), int(rng.integers(0, edge)))
-        size = float(rng.uniform(0.2, 0.8)) * scale
+        height = float(rng.uniform(0.2, 0.8)) * scale
         colour = LETTERING[int(rng.integers(len(LETTERING)))] if rng.random() < 0.7 else _colour(rng)
-        thick = max(1, round(size * float(rng.uniform(1, 2.5))))
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, colour, thick, cv2.LINE_AA)
-    high = np.asarray(cv2.resize(image, (edge // 2, edge // 2), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    low = to_bytes(shrink(to_float(high), scale, "area" if rng.random() < 0.5 else "bicubic"))
-    inner = slice(MARGIN * scale, (MARGIN + CORE) * scale)
-    return low, high[inner, inner]
+        thick = max(1, round(height * float(rng.uniform(1, 2.5))))
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, height, colour, thick, cv2.LINE_AA)
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def flat_colours(rng: np.random.Generator) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections import abc
 from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -49,6 +50,8 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
         if choice is Path and isinstance(value, str):
             return Path(value)
         if choice in (int, str, bool) and type(value) is choice:
+            return value
+        if get_origin(choice) is abc.Mapping and isinstance(value, dict):
             return value
     wanted = " or ".join(getattr(c, "__name__", str(c)) for c in choices if c is not NoneType)
     raise SettingsError(f"{name} must be {wanted}, not {value!r}")

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from models import weights_io
-from models.stylegan2 import StyleGan2, StyleGan2Sizes
+from models import facts_json, weights_io
+from models.catalog import Catalog
+from models.importing import import_model
+from models.library import METADATA
+from models.registry import load_bank
 from models.training import checkpoint, journal
 from models.training.bank import WEIGHTS, BankConfig, train
 from models.training.checkpoint import CheckpointError
@@ -69,20 +72,23 @@ def test_a_run_stopped_anywhere_goes_on_exactly(config: BankConfig, tmp_path: Pa
     assert told[0] == told[1]
 
 
-def test_what_it_writes(config: BankConfig) -> None:
+def test_what_it_writes_can_be_imported_and_explored(config: BankConfig, tmp_path: Path) -> None:
     train(replace(config, pictures=(8, 0)))
-    facts = weights_io.metadata(config.out / WEIGHTS)
-    sizes = json.loads(facts["config"])
-    generator = StyleGan2(StyleGan2Sizes(**{**sizes, "channels": tuple(sizes["channels"])}))
-    weights_io.load_into(generator, config.out / WEIGHTS)
-    assert json.loads(facts["licences"]) == {"CC0 1.0": 1, "CC BY-SA 4.0": 1}
+    catalog = Catalog(tmp_path / "models")
+    facts = import_model(config.out / WEIGHTS, "textures", catalog).facts
+    assert (facts.role, facts.tile) == ("bank", 16)
+    assert "CC BY-SA 4.0: 1, CC0 1.0: 1" in facts.trained_on
+    assert facts.licence.startswith("CC BY-SA 4.0")
+    assert load_bank("textures", "cpu", catalog=catalog)(torch.zeros(1, 8)).shape == (1, 3, 16, 16)
     assert (config.out / "sheet-016-00000008.png").is_file()
     assert {"judge", "maker", "distance", "distance_16", "distance_of_real"} <= {r[1] for r in journal.read(config.out)}
 
 
 def test_share_alike_pictures_can_be_left_out(config: BankConfig) -> None:
     train(replace(config, pictures=(8, 0), share_alike=False))
-    assert json.loads(weights_io.metadata(config.out / WEIGHTS)["licences"]) == {"CC0 1.0": 1}
+    facts = facts_json.parse(weights_io.metadata(config.out / WEIGHTS)[METADATA])
+    assert "(CC0 1.0: 1)" in facts.trained_on
+    assert "CC BY-SA" not in facts.licence
 
 
 def test_a_folder_of_another_run_is_refused(config: BankConfig) -> None:

@@ -1,0 +1,268 @@
+"""Training of GLEAN and its slim form around a frozen bank, faithful to the picture: `gleaner train glean`.
+
+The slim form may begin without a bank: whatever lies outside the bank is trained first, on crops of any size, and from
+the step `join` on the bank's features take part. Stopped at any step and started again with the same command, a run on
+a CPU goes on exactly. Knows its data and networks; nothing of the service.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models import weights_io
+from models.devices import resolve
+from models.glean import Glean, GleanConfig
+from models.glean_light import GleanLight, GleanLightConfig
+from models.registry import AVERAGE
+from models.training import average, bankless, checkpoint, export
+from models.training.ahead import Ahead
+from models.training.fidelity import Gain, Scene, dev_scenes, gains, whole
+from models.training.journal import Journal
+from models.training.pairs import MIX, pair
+from models.training.pictures import Pictures, open_pictures
+from models.training.precision import autocast, lay_out, set_up
+from models.training.sheets import write_sheet
+
+WEIGHTS = "best.safetensors"
+LATEST = "latest.safetensors"
+SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
+SHOWN = 6  # scenes on a sheet
+MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
+MAY_CHANGE |= {"save_every_s", "evaluate_every"}
+log = logging.getLogger(__name__)
+
+
+class TrainingError(Exception):
+    """The settings of a run do not fit one another."""
+
+
+@dataclass(frozen=True, slots=True)
+class GleanTraining:
+    """All a run depends on. What `MAY_CHANGE` names may change between the parts of one run."""
+
+    data: Path  # media folder with a manifest.json
+    out: Path  # checkpoint, log, sheets and weights
+    cache: Path | None = None  # of decoded pictures; None: in `out`
+    architecture: str = "glean-light"  # or "glean"
+    network: Mapping[str, Any] = field(default_factory=dict)  # of GleanLightConfig or GleanConfig
+    bank: Path | None = None  # weights of `gleaner train bank`; None: none yet (slim form only)
+    join: int = 0  # step from which the bank takes part
+    steps: int = 100_000
+    batch: int = 8
+    crop: int = 40  # low-resolution pixels, while there is no bank
+    joined_batch: int = 4  # of whole tiles, with the bank
+    rate: float = 5e-4  # Adam's, held, then let down by a cosine over the last `cooldown` of the steps
+    cooldown: float = 0.6
+    warm_up: int = 200  # steps
+    clip: float = 0.5  # bound of the gradient's norm
+    averaging: float = 0.999  # of the exponential moving average of the weights
+    mix: Mapping[str, float] = field(default_factory=lambda: dict(MIX))  # degradation profiles by share
+    seed: int = 1
+    share_alike: bool = True  # False: leave out CC BY-SA pictures
+    device: str = "auto"
+    threads: int = 1
+    workers: int = 0  # threads that make pairs ahead; 0: the run does it
+    minutes: float | None = None  # stop (and leave a checkpoint) after so long
+    save_every_s: float = 300
+    evaluate_every: int = 1000  # steps
+
+
+@dataclass(frozen=True, slots=True)
+class GleanResult:
+    step: int
+    finished: bool
+    best: float  # mean gain over bicubic of the best weights kept, dB
+
+
+def train(config: GleanTraining, stop: Callable[[], bool] = lambda: False) -> GleanResult:
+    """Train, resuming where `out` has a checkpoint, until the last step, the minutes or `stop()`.
+
+    Raises TrainingError, DataError without data, CheckpointError where `out` holds another run, WeightsError for the
+    bank, DeviceError.
+    """
+    device = resolve(config.device)
+    set_up(device, config.threads)
+    config.out.mkdir(parents=True, exist_ok=True)
+    pictures = open_pictures(config.data, config.cache or config.out, share_alike=config.share_alike)
+    run = _Run(config, pictures, device)
+    scenes = dev_scenes(config.data, run.scale, run.tile)
+    journal = Journal(config.out, run.step)
+    began = saved = time.monotonic()
+    with Ahead(run.batch, config.workers) as batches:
+        while run.step < config.steps:
+            losses = run.advance(*batches(run.step))
+            if run.step % config.evaluate_every == 0 or run.step == config.steps:
+                run.evaluate(scenes, journal, losses)
+            now = time.monotonic()
+            if stop() or (config.minutes is not None and now - began > config.minutes * 60):
+                break
+            if now - saved > config.save_every_s:
+                run.save()
+                saved = now
+    run.save()
+    return GleanResult(run.step, run.step >= config.steps, run.best)
+
+
+class _Run:
+    """The state that a checkpoint holds. A step depends on it, the step's number and the pictures alone."""
+
+    def __init__(self, config: GleanTraining, pictures: Pictures, device: torch.device) -> None:
+        self.config, self.pictures, self.device = config, pictures, device
+        self.identity: dict[str, Any] = {
+            k: dict(v) if isinstance(v, Mapping) else v for k, v in asdict(config).items() if k not in MAY_CHANGE
+        }
+        torch.manual_seed(config.seed)
+        self.network = lay_out(build(config), device)
+        sizes = self.network.config
+        self.tile, self.scale = sizes.in_size, sizes.scale
+        self.average = average.start(self.network)
+        self.adam = torch.optim.Adam((p for p in self.network.parameters() if p.requires_grad), config.rate)
+        self.step, self.best, self.seconds = 0, -math.inf, 0.0
+        self.bank: str | None = None  # SHA-256 of the bank's weights, once it has joined
+        state = checkpoint.load(config.out, run=self.identity)
+        if state is not None:
+            self.network.load_state_dict(state["network"])
+            self.average = {key: value.to(device) for key, value in state["average"].items()}
+            self.adam.load_state_dict(state["adam"])
+            self.step, self.best, self.seconds, self.bank = (state[k] for k in ("step", "best", "seconds", "bank"))
+            log.info("goes on at step %d", self.step)
+
+    def with_bank(self, step: int) -> bool:
+        return self.bank is not None or (self.config.bank is not None and step >= self.config.join)
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The pairs of a step, (N, 3, h, h) and (N, 3, s·h, s·h) uint8."""
+        c = self.config
+        rng = np.random.default_rng((c.seed, step))
+        count, edge = (c.joined_batch, self.tile) if self.with_bank(step) else (c.batch, c.crop)
+        found = [pair(self.pictures, rng, self.scale, edge, c.mix) for _ in range(count)]
+        low, target = (
+            torch.from_numpy(np.stack(part).transpose(0, 3, 1, 2).copy()) for part in zip(*found, strict=True)
+        )
+        return low, target
+
+    def advance(self, low: Tensor, target: Tensor) -> dict[str, float]:
+        """One step; returns what was lost."""
+        began, c = time.monotonic(), self.config
+        if self.with_bank(self.step) and self.bank is None:
+            self._join()
+        for group in self.adam.param_groups:
+            group["lr"] = rate_at(self.step, c)
+        x, y = (part.to(self.device, non_blocking=True).float().div_(127.5).sub_(1) for part in (low, target))
+        with autocast(self.device):
+            out = self.enlarge(self.network, x)
+        loss = torch.sqrt(((out.float() - y) / 2).square() + SMOOTH).mean()
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        slope = nn.utils.clip_grad_norm_(self.network.parameters(), c.clip)
+        self.adam.step()
+        self.step += 1
+        average.follow(self.average, self.network, min(c.averaging, (1 + self.step) / (10 + self.step)))
+        self.seconds += time.monotonic() - began
+        return {"loss": float(loss.detach()), "slope": float(slope)}
+
+    def enlarge(self, network: Glean | GleanLight, x: Tensor) -> Tensor:
+        """Through the network, or before the bank has joined through what lies outside of it."""
+        if self.bank is None and isinstance(network, GleanLight):
+            return bankless.enhance(network, x)
+        out: Tensor = network(x)
+        return out
+
+    def _join(self) -> None:
+        """Put the bank in. What was trained without it goes on as it is: its features weigh nothing at first."""
+        path = self.config.bank
+        assert path is not None
+        state = weights_io.read(path)
+        state.pop(AVERAGE, None)
+        weights_io.fill(self.network.generator, state, path.name)
+        if isinstance(self.network, GleanLight):
+            self.network.adopt(self.network.generator)
+        self.network.generator.requires_grad_(False)
+        for key, value in self.network.state_dict().items():
+            if key.startswith("generator.") or key == "latents":
+                self.average[key].copy_(value)
+        self.bank = weights_io.sha256(path)
+        log.info("the bank joined at step %d: %s", self.step, self.bank)
+
+    def evaluate(self, scenes: list[Scene], journal: Journal, losses: dict[str, float]) -> None:
+        """Measure the averaged weights on the dev scenes, draw some, and keep the weights if they are the best."""
+        shadow = lay_out(build(self.config), self.device).eval()
+        shadow.load_state_dict(self.average)
+
+        def enlarge(x: Tensor) -> Tensor:
+            return self.enlarge(shadow, x.to(self.device)).float().cpu()
+
+        found = gains(scenes, enlarge, self.tile)
+        told = losses | {"rate": rate_at(self.step, self.config), "hours": self.seconds / 3600}
+        for name, gain in found.items():
+            told |= {f"gain_{name}": gain.mean, f"better_{name}": gain.better, f"psnr_{name}": gain.psnr}
+        journal.write(self.step, told)
+        journal.plot()
+        score = sum(gain.mean for gain in found.values()) / len(found)
+        facts = export.glean_facts(self.config.architecture, asdict(shadow.config), self.pictures.licences, found)
+        more = {"steps": str(self.step), "minutes": f"{self.seconds / 60:.0f}", "bank": self.bank or "none yet"}
+        if score > self.best:
+            self.best = score
+            export.write(self.average, self.config.out / WEIGHTS, facts, more)
+        export.write(self.average, self.config.out / LATEST, facts, more)
+        self._show(scenes, enlarge)
+        log.info("step %d: %s", self.step, ", ".join(f"{n} {_words(g)}" for n, g in found.items()))
+
+    @torch.no_grad()
+    def _show(self, scenes: list[Scene], enlarge: Callable[[Tensor], Tensor]) -> None:
+        """latest.png: a row a scene and condition, source, bicubic, ours, truth, all as large as the truth."""
+        rows: list[Tensor] = []
+        for scene in scenes[:: max(1, len(scenes) // SHOWN)][:SHOWN]:
+            for name, low in scene.low.items():
+                target = scene.target[name]
+                size = target.shape[2:]
+                rows.append(nn.functional.interpolate(low, size=size, mode="nearest"))
+                rows.append(nn.functional.interpolate(low, size=size, mode="bicubic", align_corners=False))
+                rows += [whole(low, enlarge, self.tile), target]
+        write_sheet(self.config.out / "latest.png", torch.cat(rows), 4)
+
+    def save(self) -> None:
+        state: dict[str, Any] = {"run": self.identity, "step": self.step, "best": self.best, "seconds": self.seconds}
+        state |= {"network": self.network.state_dict(), "average": self.average, "adam": self.adam.state_dict()}
+        checkpoint.save(self.config.out, state | {"bank": self.bank})
+
+
+def build(config: GleanTraining) -> Glean | GleanLight:
+    """The network as training begins. Raises TrainingError where the settings name none or do not fit."""
+    try:
+        if config.architecture == "glean":
+            network: Glean | GleanLight = Glean(GleanConfig(**config.network))
+        elif config.architecture == "glean-light":
+            network = GleanLight(GleanLightConfig(**config.network))
+        else:
+            raise TrainingError(f"architecture must be glean-light or glean, not {config.architecture!r}")
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"[network] does not describe a {config.architecture}: {error}") from error
+    if isinstance(network, GleanLight):
+        bankless.silence(network)
+    elif config.bank is None or config.join > 0:
+        raise TrainingError("a full GLEAN cannot be trained without its bank: name it with bank, and join = 0")
+    network.generator.requires_grad_(False)
+    return network
+
+
+def rate_at(step: int, config: GleanTraining) -> float:
+    """The learning rate: a short rise, held, then a half cosine down to a hundredth."""
+    rate = config.rate * min(1.0, (step + 1) / max(1, config.warm_up))
+    start = config.steps * (1 - config.cooldown)
+    progress = min(1.0, max(0.0, (step - start) / max(1.0, config.steps - start)))
+    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _words(gain: Gain) -> str:
+    return f"{gain.mean:+.2f} dB over bicubic on {gain.better:.0%} of scenes"
