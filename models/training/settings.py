@@ -33,7 +33,11 @@ def configure(kind: type[T], file: Path | None, options: Mapping[str, Any]) -> T
         raise SettingsError(f"unknown settings {', '.join(unknown)}: there are {', '.join(sorted(hints))}")
     entries = {name: _converted(name, value, hints[name]) for name, value in entries.items()}
     entries |= {name: value for name, value in options.items() if value is not None}
-    required = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]  # type: ignore[arg-type]
+    required = [
+        field.name
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
     if missing := [name for name in required if name not in entries]:
         raise SettingsError(f"missing settings: {', '.join(missing)}")
     return kind(**entries)
