@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=10.0, gt=0, description="A frame unacknowledged this long goes to another worker.")
     max_deliveries: int = Field(default=3, ge=1, description="Deliveries of a frame before it is given up and resized.")
     threads: int = Field(
-        default=0, ge=0, description="Threads of the network per enhance worker; 0: share of the cores."
+        default=0, ge=0, description="Threads of the network per worker that computes one; 0: share of the cores."
     )
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$", description="Where the network runs.")
     preview_timeout_s: float = Field(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from models import facts_json
 from models.facts import ModelFacts
 from models.library import METADATA
 
 
-def write_bank(folder: Path, name: str = "toy", size: int = 32) -> ModelFacts:
+def write_bank(folder: Path, name: str = "toy", size: int = 32, **config: Any) -> ModelFacts:
     """Facts of a bank that draws `size` pixels, with a few bytes for weights. It can be asked for, not run."""
     channels = [8] * (size.bit_length() - 2)
     facts = ModelFacts(
@@ -27,7 +28,7 @@ def write_bank(folder: Path, name: str = "toy", size: int = 32) -> ModelFacts:
         trained_on="nothing",
         role="bank",
         architecture="stylegan2",
-        config={"channels": channels, "style_dim": 8, "latent_dim": 8, "mapping_layers": 1},
+        config={"channels": channels, "style_dim": 8, "latent_dim": 8, "mapping_layers": 1} | config,
     )
     tensors = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
     header = json.dumps({"__metadata__": {METADATA: facts_json.dump(facts)}, **tensors}).encode()

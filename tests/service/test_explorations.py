@@ -138,6 +138,24 @@ def test_without_a_bank_it_says_how_to_get_one(service: Any, clip_id: str) -> No
     assert explore(service, clip_id).json()["options"]["model"] == "later"
 
 
+def test_a_bank_that_does_not_say_how_large_it_draws_is_none(service: Any, clip_id: str) -> None:
+    write_bank(service.settings.models_dir, channels=None)
+    answer = explore(service, clip_id)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not-a-bank")
+    assert "the facts of toy" in answer.json()["detail"]
+
+
+def test_boxes_are_of_the_upright_picture_and_unknown_lengths_are_no_reason(
+    service: Any, clip_id: str, bank: str
+) -> None:
+    below = {"box": [4, 50, 8, 8]}
+    assert explore(service, clip_id, **below).json()["code"] == "box-out-of-range"
+    facts = service.jobs.get(clip_id).clip
+    service.jobs.update(clip_id, clip=facts | {"rotation": 90, "frames": None})
+    assert explore(service, clip_id, **below, frame=99).status_code == 202
+    assert "48x64 as shown" in explore(service, clip_id, box=[50, 4, 8, 8]).json()["detail"]
+
+
 def test_clips_that_are_not_there_cannot_be_explored(service: Any, clip_id: str, bank: str) -> None:
     assert explore(service, "nothing").status_code == 404
     service.http.delete(f"/v1/clips/{clip_id}")
