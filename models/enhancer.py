@@ -71,6 +71,9 @@ class Enhancer:
         # Channels last is what bfloat16 kernels want, and what the CPU's convolutions were measured quicker in.
         self._layout = torch.channels_last if facts.learned else torch.contiguous_format
         self._most = CPU_PIXELS if device.type == "cpu" else None
+        # Kernels choose their algorithm, and so the last bits, by the batch's size; within one size no tile's result
+        # depends on its place or on the others. A CPU is no quicker with more tiles than one at once.
+        self._fixed = None if facts.batch is None else 1 if device.type == "cpu" else facts.batch
         self._network = network.to(device).eval().requires_grad_(False)
         for parameter in self._network.parameters():
             if parameter.ndim == 4:
@@ -78,6 +81,9 @@ class Enhancer:
 
     def enhance(self, tiles: NDArray[Any], *, consistency: bool = False) -> EnhanceResult:
         """Enlarge equal tiles, each on its own: a tile's result does not depend on what else is in the batch.
+
+        One thing can change it: where memory ran out and the model's facts fix a batch, a smaller one is kept to from
+        then on, and low bits may differ from before.
 
         tiles: (N, h, w, 3) uint8 or uint16 RGB. A tile that is exactly grey (R = G = B) comes back exactly grey: the
         mean of the network's three channels. With `consistency` the result is changed until it shrinks to the input
@@ -114,14 +120,16 @@ class Enhancer:
         # Outside of the handler, whose traceback would keep the failed attempt's tensors alive.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        if len(tiles) == 1:
+        if self._fixed is not None and self._fixed > 1:
+            self._fixed //= 2
+        elif len(tiles) == 1:
             raise EnhanceError(
                 f"{self.facts.name} ran out of memory on {self.device} with a single tile of {tiles.shape[1:3]} pixels"
                 f" ({message}): give it more memory or use a smaller model"
             )
         middle = len(tiles) // 2
-        halves = (slice(0, middle), slice(middle, len(tiles)))
-        return 1 + sum(self._run(tiles[s], outputs.part(s), consistency) for s in halves)
+        parts = [slice(0, middle), slice(middle, len(tiles))] if middle else [slice(0, 1)]
+        return 1 + sum(self._run(tiles[s], outputs.part(s), consistency) for s in parts)
 
     @torch.inference_mode()
     def _fill(self, tiles: NDArray[Any], outputs: _Outputs, consistency: bool) -> None:
@@ -154,10 +162,17 @@ class Enhancer:
         """The network's output in float32, a fresh tensor."""
         if not self.facts.learned and self.scale == 1:
             return x.clone()
+        size = self._fixed or len(x)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-            y = self._network(x.contiguous(memory_format=self._layout))
-        out: Tensor = y.to(torch.float32)
+            parts = [self._network(self._whole(part, size))[: len(part)] for part in x.split(size)]
+        out: Tensor = (parts[0] if len(parts) == 1 else torch.cat(parts)).to(torch.float32)
         return out
+
+    def _whole(self, x: Tensor, size: int) -> Tensor:
+        """x (n, C, h, w), filled up to (size, C, h, w) by repeating its first tile."""
+        if len(x) < size:
+            x = torch.cat((x, x[:1].expand(size - len(x), -1, -1, -1)))
+        return x.contiguous(memory_format=self._layout)
 
     def _upload(self, tiles: NDArray[Any]) -> Tensor:
         # torch's uint16 has few kernels: 16-bit samples travel as int32.
