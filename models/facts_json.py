@@ -45,6 +45,9 @@ def parse(text: str) -> ModelFacts:
     for name, check in _CHECKS.items():
         if not check(values[name]):
             raise FactsError(f"the fact {name} has the value {values[name]!r:.80}, which no model has")
+    tile, halo, ramp = values["tile"], values["halo"], values["ramp"]
+    if values["role"] == "enhancer" and tile < max(2 * halo + 3 * ramp, 2 * halo + 1):
+        raise FactsError(f"a tile of {tile} pixels is too small for a halo of {halo} and a ramp of {ramp}")
     return ModelFacts(**values | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"])})
 
 
