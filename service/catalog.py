@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from service.backend import Given
-from service.schemas import ModelBody, ModelListBody
+from service.explore_options import bank_edge
+from service.schemas import BankBody, ModelBody, ModelListBody
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -13,7 +14,10 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.head("", include_in_schema=False)
 @router.get("", summary="List models")
 def list_models(backend: Given) -> ModelListBody:
-    """Name, scales, what it was made for and trained on, and whether it invents detail."""
+    """What clips can be enhanced with: scales, what it was made for and trained on, and whether it invents detail.
+
+    And the banks that regions can be explored with.
+    """
     return ModelListBody(
         models=[
             ModelBody(
@@ -30,5 +34,12 @@ def list_models(backend: Given) -> ModelListBody:
                 tile=facts.tile,
             )
             for facts in backend.catalog.enhancers()
-        ]
+        ],
+        banks=[
+            BankBody(
+                name=facts.name, size=size, sha256=facts.sha256, licence=facts.licence, trained_on=facts.trained_on
+            )
+            for facts in backend.catalog.banks()
+            if (size := bank_edge(facts)) is not None
+        ],
     )

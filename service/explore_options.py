@@ -61,10 +61,16 @@ def _bank(name: str | None, catalog: Catalog) -> ModelFacts:
     if not banks:
         raise _refused("no-bank", "model", f"there is no bank to explore with: {IMPORT}")
     if name is None:
-        return next(iter(banks.values()))
+        return next((bank for bank in banks.values() if bank_edge(bank)), next(iter(banks.values())))
     if name not in banks:
         raise _refused("unknown-model", "model", f"there is no bank {name!r}; the banks are {', '.join(banks)}")
     return banks[name]
+
+
+def bank_edge(bank: ModelFacts) -> int | None:
+    """Edge of the pictures a bank draws, pixels: it has channels for 4, 8, 16, .. up to it. None: it does not say."""
+    channels = bank.config.get("channels")
+    return SMALLEST << (len(channels) - 1) if isinstance(channels, list | tuple) and channels else None
 
 
 def _check_frame(frame: int, clip: ClipFacts) -> None:
@@ -75,18 +81,13 @@ def _check_frame(frame: int, clip: ClipFacts) -> None:
 
 
 def _check_box(box: list[int], clip: ClipFacts, bank: ModelFacts) -> None:
+    edge = bank_edge(bank)
+    if edge is None:
+        raise _refused("not-a-bank", "model", f"the facts of {bank.name} do not say how large it draws: {IMPORT} again")
     try:
-        region_for(Box(*box), *clip.display_size, bank_edge(bank))
+        region_for(Box(*box), *clip.display_size, edge)
     except RegionError as error:
         raise _refused("box-out-of-range", "box", str(error)) from None
-
-
-def bank_edge(bank: ModelFacts) -> int:
-    """Edge of the pictures a bank draws, pixels: it has channels for 4, 8, 16, .. up to it. Raises ProblemError."""
-    channels = bank.config.get("channels")
-    if not isinstance(channels, list | tuple) or not channels:
-        raise _refused("not-a-bank", "model", f"the facts of {bank.name} do not say how large it draws: {IMPORT} again")
-    return SMALLEST << (len(channels) - 1)
 
 
 def _refused(code: str, field: str, detail: str) -> ProblemError:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.job import JobState, Problem
+from service.schemas import BankBody
 
 Box = Annotated[
     list[Annotated[int, Field(strict=True)]],
@@ -60,16 +61,6 @@ class FrameBody(BaseModel):
     number: int
     pts: int = Field(description="Ticks of the clip's time base.")
     time_s: float = Field(description="Since the clip's first frame.")
-
-
-class BankBody(BaseModel):
-    """The network that invented the candidates."""
-
-    name: str
-    size: int = Field(description="Edge of the pictures it draws, pixels.")
-    sha256: str | None
-    licence: str
-    trained_on: str
 
 
 class CandidateBody(BaseModel):

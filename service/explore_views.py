@@ -9,7 +9,6 @@ from pipeline.heartbeat import alive
 from pipeline.job import Job, JobState
 from service.backend import Backend
 from service.explore_schemas import (
-    BankBody,
     CandidateBody,
     ExplorationBody,
     ExploreLinksBody,
@@ -18,6 +17,7 @@ from service.explore_schemas import (
     ExploreResultBody,
     FrameBody,
 )
+from service.schemas import BankBody
 from service.views import CLIP_WORKER, CLIPS, EXPLORATIONS, timestamp
 
 

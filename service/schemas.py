@@ -195,8 +195,19 @@ class ModelBody(BaseModel):
     tile: int
 
 
+class BankBody(BaseModel):
+    """A network that draws pictures of its own: it is explored, and enhances nothing by itself."""
+
+    name: str
+    size: int = Field(description="Edge of the pictures it draws, pixels.")
+    sha256: str | None
+    licence: str
+    trained_on: str
+
+
 class ModelListBody(BaseModel):
     models: list[ModelBody]
+    banks: list[BankBody] = Field(description="What a region can be explored with; the first is the default.")
 
 
 class HealthBody(BaseModel):

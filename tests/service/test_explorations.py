@@ -128,6 +128,15 @@ def test_what_cannot_be_explored_is_refused_by_name(service: Any, clip_id: str, 
     assert service.files.job_ids() == {clip_id}
 
 
+def test_banks_are_listed_beside_the_models(service: Any) -> None:
+    assert service.http.get("/v1/models").json()["banks"] == []
+    facts = write_bank(service.settings.models_dir, size=64)
+    write_bank(service.settings.models_dir, "odd", channels=None)
+    listed = service.http.get("/v1/models").json()
+    assert [(bank["name"], bank["size"], bank["licence"]) for bank in listed["banks"]] == [("toy", 64, facts.licence)]
+    assert not {"toy", "odd"} & {model["name"] for model in listed["models"]}
+
+
 def test_without_a_bank_it_says_how_to_get_one(service: Any, clip_id: str) -> None:
     for model in (None, "nothing"):
         answer = explore(service, clip_id, model=model)
