@@ -106,6 +106,23 @@ def train_glean(
         typer.echo(f"step {result.step}, {state}, best {result.best:+.2f} dB over bicubic: {out}")
 
 
+@train_app.command("parcel")
+def train_parcel(
+    data: DataOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the parcel; pictures of an older one are replaced.")],
+    megabytes: Annotated[float, typer.Option("--megabytes", help="At most so large.")] = 55.0,
+    share_alike: Annotated[bool, typer.Option("--share-alike/--no-share-alike", help="Take CC BY-SA pictures.")] = True,
+) -> None:
+    """Make a media folder small enough to take along to a machine with a GPU."""
+    from models.training.data import DataError
+    from models.training.parcel import make_parcel
+
+    with clean_errors(DataError):
+        _log()
+        factor = make_parcel(data, out, megabytes, share_alike=share_alike)
+        typer.echo(f"{out}: training pictures at {factor:.2f} of their size")
+
+
 def _log() -> None:
     """Progress on stderr, a line an event."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
