@@ -19,7 +19,7 @@ RUN chmod -R a+rX /app && /venv/bin/python -m compileall -q /app
 
 FROM ${BASE_IMAGE}
 RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin gleaner \
-    && mkdir -m 0700 /data && chown 10001:10001 /data
+    && mkdir -m 0700 /data /models && chown 10001:10001 /data /models
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
