@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import facts_json, registry
+from models import community, facts_json, registry
 from models.catalog import Catalog
 from models.checkpoints import arguments, files, glean_sizes, keys, layouts
-from models.checkpoints.errors import CheckpointError
+from models.checkpoints.errors import CheckpointError, UnknownNetwork
 from models.checkpoints.files import Checkpoint
 from models.checkpoints.layouts import Layout, Network
 from models.espcn import RADIUS
@@ -80,7 +80,18 @@ def _own(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]] | 
 
 
 def _others(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]]:
-    network = layouts.recognise(checkpoint.groups)
+    facts, state, ignored = _recognised(checkpoint)
+    return replace(facts, origin=_printable(checkpoint.name), origin_sha256=checkpoint.sha256), state, ignored
+
+
+def _recognised(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]]:
+    try:
+        network = layouts.recognise(checkpoint.groups)
+    except UnknownNetwork as unknown:
+        try:
+            return *_community(checkpoint), ()
+        except (community.ExtraMissing, community.CommunityError) as error:
+            raise CheckpointError(f"{unknown}; {error}") from error
     if network.layout is Layout.GLEAN:
         facts, state = _glean(network)
     elif network.layout is Layout.GLEAN_LIGHT:
@@ -89,8 +100,22 @@ def _others(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]]
         facts, state = _espcn(network)
     else:
         facts, state = _bank(network, checkpoint)
-    facts = replace(facts, origin=_printable(checkpoint.name), origin_sha256=checkpoint.sha256)
     return facts, state, network.ignored
+
+
+def _community(checkpoint: Checkpoint) -> tuple[ModelFacts, State]:
+    group = next(name for name in (*layouts.GROUPS, *checkpoint.groups) if checkpoint.groups.get(name))
+    state = {}
+    for key, tensor in checkpoint.groups[group].items():
+        state[key] = tensor.float().contiguous() if tensor.is_floating_point() else tensor.contiguous()
+        if not bool(torch.isfinite(state[key]).all()):
+            raise CheckpointError(f"{key} has values that are not finite")
+    found = community.build(state)
+    halo, enough = community.measured_halo(found)
+    common = _common("spandrel", f"{found.identity} x{found.scale}, through spandrel", {"identity": found.identity})
+    beyond = f"halo of {halo} pixels measured at the import" + ("" if enough else ": what is farther away still shows")
+    common["envelope"] = f"{UNMEASURED}; {beyond}"
+    return ModelFacts(**common, scales=(found.scale,), tile=found.tile, halo=halo, ramp=RAMP, batch=1), state
 
 
 def _glean(network: Network) -> tuple[ModelFacts, State]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import weights_io
+from models import community, weights_io
 from models.adapters import LumaOnly, SignedRange
 from models.catalog import Catalog
 from models.devices import compute_dtype, resolve
@@ -78,7 +78,7 @@ def build(facts: ModelFacts, scale: int, state: State) -> nn.Module:
         )
     try:
         return builder(facts, scale, state)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, community.ExtraMissing) as error:
         raise ArchitectureError(f"{facts.name} cannot be built as {facts.architecture}: {error}") from error
 
 
@@ -137,6 +137,13 @@ def _stylegan2(facts: ModelFacts, _scale: int, state: State) -> nn.Module:
     return _filled(lambda: StyleGan2(sizes, norm=norm, clamp=clamp), facts, known)
 
 
+def _spandrel(facts: ModelFacts, scale: int, state: State) -> nn.Module:
+    found = community.build(state)
+    if (found.identity, found.scale, found.tile) != (facts.config.get("identity"), scale, facts.tile):
+        raise ValueError(f"it is a {found.identity} that enlarges by {found.scale} in tiles of {found.tile}")
+    return found.network
+
+
 ARCHITECTURES: Mapping[str, Builder] = {
     "lanczos": _lanczos,
     "espcn": _espcn,
@@ -144,4 +151,5 @@ ARCHITECTURES: Mapping[str, Builder] = {
     "glean": _glean,
     "glean-light": _glean_light,
     "stylegan2": _stylegan2,
+    "spandrel": _spandrel,
 }

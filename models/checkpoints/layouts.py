@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from torch import Tensor
 
-from models.checkpoints.errors import CheckpointError
+from models.checkpoints.errors import UnknownNetwork
 from models.stylegan2_ops import PixelNormForm
 
 
@@ -61,7 +61,7 @@ _SIGNS: tuple[tuple[Layout, tuple[str, ...]], ...] = (
 def recognise(groups: Mapping[str, Mapping[str, Tensor]]) -> Network:
     """The network in a checkpoint's groups, as `files.read` returns them.
 
-    A prefix is taken off exactly once (`module.` may stand before it). Raises CheckpointError where no layout fits.
+    A prefix is taken off exactly once (`module.` may stand before it). Raises UnknownNetwork where no layout fits.
     """
     for layout, signs in _SIGNS:
         for group in GROUPS:
@@ -70,7 +70,7 @@ def recognise(groups: Mapping[str, Mapping[str, Tensor]]) -> Network:
                 if all(prefix + sign in keys for sign in signs):
                     return _network(layout, groups, group, prefix)
     shown = [f"{group}/{key}" if group else key for group, keys in groups.items() for key in sorted(keys)[:2]]
-    raise CheckpointError(
+    raise UnknownNetwork(
         f"the keys are of no known network ({', '.join(layout.value for layout in Layout)}); it has {shown[:6]}"
     )
 

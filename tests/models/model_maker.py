@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ LIGHT = GleanLightConfig(
 )  # fmt: skip
 
 
-def seeded(network: type[nn.Module], *arguments: object, seed: int = 0) -> nn.Module:
+def seeded(network: Callable[..., nn.Module], *arguments: object, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return network(*arguments)
