@@ -164,7 +164,10 @@ class Enhancer:
             return x.clone()
         size = self._fixed or len(x)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-            parts = [self._network(self._whole(part, size))[: len(part)] for part in x.split(size)]
+            parts = [
+                self._network(self._whole(x[first : first + size], size))[: len(x) - first]
+                for first in range(0, len(x), size)
+            ]
         out: Tensor = (parts[0] if len(parts) == 1 else torch.cat(parts)).to(torch.float32)
         return out
 

@@ -132,6 +132,7 @@ class Rig:
     lease_s: float = 30.0
     max_deliveries: int = 3
     name: str = "w1"
+    models: LoadedModels | None = None  # instead of the one enhancer as "doubling"
     queue: FrameQueue = field(init=False)
     metrics: Metrics = field(init=False)
     leases: LeaseKeeper = field(init=False)
@@ -144,7 +145,7 @@ class Rig:
         self.worker = EnhanceWorker(
             self.queue,
             self.store,
-            Given(self.enhancer),
+            self.models or Given(self.enhancer),
             self.metrics,
             self.leases,
             name=self.name,
