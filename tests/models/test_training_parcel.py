@@ -19,7 +19,7 @@ def media(tmp_path: Path) -> Path:
     folder.mkdir()
     entries = []
     for index, split in enumerate(("train", "train", "dev")):
-        image = np.random.default_rng(index).integers(0, 256, (700, 600, 3), np.uint8)
+        image = np.random.default_rng(index).integers(0, 256, (560, 540, 3), np.uint8)
         cv2.imwrite(str(folder / f"{index}.png"), image)
         entry = {
             "file": f"{index}.png",
@@ -41,7 +41,7 @@ def test_all_of_it_where_there_is_room(media: Path, tmp_path: Path) -> None:
     assert make_parcel(media, tmp_path / "parcel", 50) == 1.0
     found = items(tmp_path / "parcel", "train")
     assert [item.licence for item in found] == ["CC0 1.0", "CC BY-SA 4.0"]
-    assert read_still(found[0].path).shape == (700, 600, 3)
+    assert read_still(found[0].path).shape == (560, 540, 3)
     (dev,) = items(tmp_path / "parcel", "dev")
     assert read_still(dev.path).shape == (512, 512, 3)
     entry = json.loads((tmp_path / "parcel" / "manifest.json").read_text())["files"][2]
@@ -58,7 +58,7 @@ def test_smaller_pictures_where_there_is_little_and_no_traces_of_an_older_parcel
     assert factor < 1
     assert size(tmp_path / "parcel") < 0.7 * whole + 2000
     found = items(tmp_path / "parcel", "train")
-    assert read_still(found[0].path).shape[0] == round(700 * factor)
+    assert read_still(found[0].path).shape[0] == round(560 * factor)
 
 
 def test_what_cannot_fit_is_said(media: Path, tmp_path: Path) -> None:
