@@ -2,7 +2,7 @@
 
 The criterion is PULSE's (Menon et al., CVPR 2020): D(output) = input, with D the bicubic reduction with anti-aliasing.
 The means is back-projection (Irani & Peleg, 1991): y <- y + U(x - D(y)). U is D's pseudo-inverse, Dᵀ(D Dᵀ)⁻¹: one step
-then does what plain bicubic enlargement as U takes ten for, and of all consistent pictures it finds the one nearest to
+then does more than ten with plain bicubic enlargement as U, and of all consistent pictures it finds the one nearest to
 the network's. Values cut off at black and white undo a little of it, hence the further steps.
 """
 
