@@ -177,8 +177,7 @@ def _parameter(data: object, *_rest: object) -> _Tensor:
 _TYPES: dict[tuple[str, str], type] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("dnnlib.util", "EasyDict"): dict,
-    ("builtins", "set"): set,  # of a module's buffers that are not saved; protocols below 4 call it by name
-    ("__builtin__", "set"): set,
+    ("builtins", "set"): set,  # of a module's buffers that are not saved; protocol 3 calls it by name
 }
 _CALLS: dict[tuple[str, str], Callable[..., object]] = {
     ("torch._utils", "_rebuild_tensor_v2"): _Tensor,

@@ -33,7 +33,7 @@ def nvlabs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
         thing.__module__, thing.__qualname__ = module.__name__, thing.__name__
         setattr(module, thing.__name__, thing)
 
-    def make(tensors: dict[str, Tensor], *, source: str = "", beside: object = None) -> bytes:
+    def make(tensors: dict[str, Tensor], *, source: str = "", beside: object = None, protocol: int = 4) -> bytes:
         with monkeypatch.context() as patch:
             for name, module in (
                 ("torch_utils", ModuleType("torch_utils")),
@@ -44,7 +44,7 @@ def nvlabs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
                 patch.setitem(sys.modules, name, module)
             kwargs = EasyDict(z_dim=3, img_resolution=np.int64(16), synthesis_kwargs=EasyDict(conv_clamp=256))
             network = nested(tensors, source, kwargs)
-            return pickle.dumps({"G": None, "G_ema": network, "augment_pipe": beside}, protocol=4)
+            return pickle.dumps({"G": None, "G_ema": network, "augment_pipe": beside}, protocol=protocol)
 
     return make
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -98,7 +101,7 @@ def test_a_slim_glean_is_served_folded_and_computes_the_same(catalog: Catalog, t
     assert np.abs(given - wanted).max() <= 0.51
 
 
-@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("scale", [3, 4, 5])
 def test_an_espcn_of_luma_enlarges_chroma_bicubically(scale: int, catalog: Catalog, tmp_path: Path) -> None:
     import_model(write(tmp_path / "espcn.pth", zipped(port_of_espcn(scale))), "luma", catalog)
     facts = catalog.enhancer("luma")
@@ -247,8 +250,33 @@ def test_names_are_looked_at_before_the_file(catalog: Catalog, tmp_path: Path) -
         import_model(missing, "free", Catalog())
 
 
-def test_trainers_records_beside_the_weights_are_left_out(catalog: Catalog, tmp_path: Path) -> None:
-    import argparse
+@pytest.mark.parametrize("pack", [legacy, zipped])
+def test_trainers_records_beside_the_weights_are_left_out(
+    pack: Callable[[object], bytes], catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HistoryBuffer:
+        """As mmengine keeps losses."""
 
-    state = {"g_ema": keys.from_mmagic(Layout.ROSINALITY, random_generator()), "args": argparse.Namespace(lr=1)}
-    assert import_model(write(tmp_path / "b.pt", zipped(state)), "bank", catalog).facts.role == "bank"
+        def __init__(self) -> None:
+            self._log_history, self._count_history, self._max = np.arange(3.0), np.array([1, 2]), np.float64(3)
+
+    module = ModuleType("mmengine.logging.history_buffer")
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = module.__name__, "HistoryBuffer"
+    module.HistoryBuffer = HistoryBuffer  # type: ignore[attr-defined]
+    state = mmedit(glean().state_dict()) | {
+        "message_hub": {"log_scalars": {"train/loss": HistoryBuffer()}},
+        "args": argparse.Namespace(lr=1),
+    }
+    with monkeypatch.context() as patch:
+        for name in ("mmengine", "mmengine.logging", module.__name__):
+            patch.setitem(sys.modules, name, module)
+        data = pack(state)
+    assert import_model(write(tmp_path / "glean.pth", data), "glean", catalog).facts.architecture == "glean"
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_snapshots_of_nvlabs_are_read_in_every_protocol(
+    protocol: int, nvlabs: Callable[..., bytes], catalog: Catalog, tmp_path: Path
+) -> None:
+    data = nvlabs(keys.from_mmagic(Layout.NVLABS, random_generator()), protocol=protocol)
+    assert import_model(write(tmp_path / "bank.pkl", data), "bank", catalog).facts.role == "bank"
