@@ -35,6 +35,7 @@ class GleanConfig:
     channel_multiplier: int = 2
     channel_cap: int | None = None  # upper bound of every feature's channels, for small networks
     table: tuple[int, ...] | None = None  # channels at 4, 8, ..., out_size as they are, instead of multiplier and cap
+    clamp: float | None = None  # the bank's conv_clamp, where it was trained with one
 
     def __post_init__(self) -> None:
         check_size("in_size", self.in_size)
@@ -130,7 +131,8 @@ class Glean(nn.Module):
         self.config = config
         channels = config.channels()
         style = config.style_channels
-        self.generator = StyleGan2(StyleGan2Sizes(tuple(channels.values()), style, style, config.num_mlps))
+        sizes = StyleGan2Sizes(tuple(channels.values()), style, style, config.num_mlps)
+        self.generator = StyleGan2(sizes, clamp=config.clamp)
         self.encoder = GleanEncoder(config)
         fused = [edge for edge in channels if edge <= config.in_size]
         self.fusion_out = nn.ModuleList(nn.Conv2d(2 * channels[e], channels[e], 3, padding=1) for e in fused)

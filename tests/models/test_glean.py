@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -71,6 +72,22 @@ def test_everything_else_matters(network: Glean) -> None:
             assert not torch.equal(network(x), before), name
             tensor.copy_(kept)
     assert torch.equal(network(x), before)
+
+
+def test_a_clamped_bank_keeps_its_features_within_the_bound() -> None:
+    torch.manual_seed(7)
+    free = Glean(TINY).eval()
+    clamped = Glean(dataclasses.replace(TINY, clamp=0.5)).eval()
+    clamped.load_state_dict(free.state_dict())
+    x = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        bounds = {
+            network: [each.abs().max() for each in network._textures(*network.encoder(x)).values()]
+            for network in (free, clamped)
+        }
+        assert min(bounds[free]) > 0.5
+        assert max(bounds[clamped]) <= 0.5
+        assert not torch.equal(free(x), clamped(x))
 
 
 def test_training_mode_changes_nothing(network: Glean) -> None:
