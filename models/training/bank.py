@@ -102,9 +102,9 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
         while (stage := config.stage(run.seen)) is not None:
             if stage != run.stage:
                 run.grow(stage)
-            losses = run.advance(batches(run.step))
+            run.advance(batches(run.step))
             if run.seen % config.evaluate_every < config.batch:
-                run.evaluate(journal, losses)
+                run.evaluate(journal)
             now = time.monotonic()
             if stop() or (config.minutes is not None and now - began > config.minutes * 60):
                 break
@@ -126,6 +126,7 @@ class _Run:
         self.step = self.stage = self.since = 0  # since: the last growth
         self.path_mean = self.seconds = 0.0
         self.strength = Strength(config.strength)
+        self.told: dict[str, float] = {}  # what was last lost, each by its name: some come every few steps only
         state = checkpoint.load(config.out, run=self.identity)
         if state is not None:
             self.step, self.stage, self.since = state["step"], state["stage"], state["since"]
@@ -138,6 +139,7 @@ class _Run:
             self.maker_adam.load_state_dict(state["maker_adam"])
             self.judge_adam.load_state_dict(state["judge_adam"])
             self.path_mean, self.seconds = state["path_mean"], state["seconds"]
+            self.told = state["told"]
             self.strength = Strength(config.strength, *state["strength"])
             log.info("the bank goes on at %d pictures, %d pixels", self.seen, self.size)
 
@@ -182,19 +184,18 @@ class _Run:
         found = [image[:, ::-1] if rng.random() < 0.5 else image for image in found]
         return torch.from_numpy(np.stack(found).transpose(0, 3, 1, 2).copy())
 
-    def advance(self, real: Tensor) -> dict[str, float]:
-        """One step of both networks; returns what was lost."""
+    def advance(self, real: Tensor) -> None:
+        """One step of both networks."""
         began, c = time.monotonic(), self.config
         draw = torch.Generator(self.device).manual_seed(c.seed * 2**40 + self.step)
         pictures = real.to(self.device, non_blocking=True).float().div_(127.5).sub_(1)
-        losses = self._teach_judge(pictures, draw)
+        self.told |= self._teach_judge(pictures, draw)
         if self.step - self.since >= c.settle or self.stage == 0:
-            losses |= self._teach_maker(draw)
+            self.told |= self._teach_maker(draw)
             ramp = min(c.averaging, 0.05 * self.seen + 1)
             average.follow(self.average, self.maker, 0.5 ** (c.batch / ramp))
         self.step += 1
         self.seconds += time.monotonic() - began
-        return losses
 
     def _teach_judge(self, pictures: Tensor, draw: torch.Generator) -> dict[str, float]:
         c, p = self.config, self.strength.probability
@@ -249,7 +250,7 @@ class _Run:
         return maker.synthesize(latents, NoiseMode.RANDOM, generator=draw).image, latents
 
     @torch.no_grad()
-    def evaluate(self, journal: Journal, losses: dict[str, float]) -> None:
+    def evaluate(self, journal: Journal) -> None:
         """Measure the averaged weights, draw a sheet of them, and write them out."""
         c = self.config
         shadow = StyleGan2(self.sizes()).to(self.device).eval()
@@ -264,7 +265,7 @@ class _Run:
         floor = distances(truth[: c.measured], truth[c.measured :])
         found["distance"] = math.fsum(found.values()) / len(floor)
         found["distance_of_real"] = math.fsum(floor.values()) / len(floor)
-        journal.write(self.seen, losses | found | {"size": self.size, "hours": self.seconds / 3600})
+        journal.write(self.seen, self.told | found | {"size": self.size, "hours": self.seconds / 3600})
         journal.plot()
         write_sheet(c.out / f"sheet-{self.size:03d}-{self.seen:08d}.png", made[:64], 8)
         said = f"{self.seen} pictures seen; patch distance {found['distance']:.1f}"
@@ -279,7 +280,7 @@ class _Run:
         state: dict[str, Any] = {"run": self.identity, "step": self.step, "stage": self.stage, "since": self.since}
         state |= {"maker": self.maker.state_dict(), "judge": self.judge.state_dict(), "average": self.average}
         state |= {"maker_adam": self.maker_adam.state_dict(), "judge_adam": self.judge_adam.state_dict()}
-        state |= {"path_mean": self.path_mean, "seconds": self.seconds}
+        state |= {"path_mean": self.path_mean, "seconds": self.seconds, "told": self.told}
         state["strength"] = (self.strength.probability, self.strength.signs, self.strength.count)
         checkpoint.save(self.config.out, state)
 

@@ -81,7 +81,9 @@ def test_what_it_writes_can_be_imported_and_explored(config: BankConfig, tmp_pat
     assert facts.licence.startswith("CC BY-SA 4.0")
     assert load_bank("textures", "cpu", catalog=catalog)(torch.zeros(1, 8)).shape == (1, 3, 16, 16)
     assert (config.out / "sheet-016-00000008.png").is_file()
-    assert {"judge", "maker", "distance", "distance_16", "distance_of_real"} <= {r[1] for r in journal.read(config.out)}
+    told = {name for _, name, _ in journal.read(config.out)}
+    assert {"judge", "maker", "slope", "augmented", "path"} <= told
+    assert {"distance", "distance_16", "distance_of_real"} <= told
 
 
 def test_share_alike_pictures_can_be_left_out(config: BankConfig) -> None:
