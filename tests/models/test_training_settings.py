@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from models.stylegan2 import StyleGan2Sizes
+from models.training import settings
 from models.training.bank import BankConfig
-from models.training.glean import GleanTraining
+from models.training.glean import GleanTraining, build
 from models.training.pairs import MIX
 from models.training.settings import SettingsError, configure
 
+RUNS = Path(settings.__file__).parent / "runs"
 OPTIONS = {"data": Path("media"), "out": Path("run")}
 
 
@@ -46,6 +49,13 @@ def test_arrays_become_tuples(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         configure(GleanTraining, written(tmp_path, text), OPTIONS)
+
+
+def test_the_settings_of_what_ships_describe_a_run_whose_bank_fits() -> None:
+    bank = configure(BankConfig, RUNS / "bank.toml", OPTIONS)
+    network = build(configure(GleanTraining, RUNS / "glean-s-x4.toml", OPTIONS))
+    assert network.generator.sizes == StyleGan2Sizes(bank.channels, bank.style, bank.style, bank.mapping)
+    assert network.config.scale == 4
 
 
 def test_what_is_missing_is_named() -> None:
