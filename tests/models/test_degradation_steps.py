@@ -46,6 +46,14 @@ def test_noise_grows_with_the_signal_as_the_model_says(level: float, grain: floa
     assert np.corrcoef(noisy[0].ravel(), noisy[1].ravel())[0, 1] == pytest.approx(0, abs=0.02)  # new in every frame
 
 
+def test_noise_follows_the_signal_within_one_picture() -> None:
+    halves = flat(0.05)
+    halves[:, 80:] = 0.8
+    noise = run(sensor(shot=0.004, read=0.002), [halves])[0] - halves
+    assert noise[:, :80].std() == pytest.approx(math.sqrt(0.004 * 0.05 + 0.002**2), rel=0.05)
+    assert noise[:, 80:].std() == pytest.approx(math.sqrt(0.004 * 0.8 + 0.002**2), rel=0.05)
+
+
 def test_the_share_of_noise_that_is_coloured_is_the_one_asked_for() -> None:
     noisy = run(sensor(read=0.02, chroma=1.0), [flat(0.5)])[0]
     between = np.corrcoef(noisy[..., 0].ravel(), noisy[..., 2].ravel())[0, 1]
