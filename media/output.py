@@ -18,6 +18,7 @@ H264_SIDE = 4096  # of the longer side; hardware decoders stop there
 H264_MACROBLOCKS = 4096 * 2304 // 256  # H.264 (2021) table A-1, level 5.2
 HEVC_SAMPLES = 35_651_584  # H.265 table A.8, level 6.2: 8192 × 4352
 HEVC_SIDE = 16_888  # sqrt(8 × HEVC_SAMPLES)
+HEVC_LEAST_SIDE = 64  # x265 4.2 was seen to corrupt its memory with sides of 32 to 48, less than one coding tree unit
 
 
 def output_size(facts: ClipFacts, scale: int, target_height: int | None) -> tuple[int, int]:
@@ -74,17 +75,26 @@ def choose_codec(facts: ClipFacts, width: int, height: int, codec: str, notes: l
     macroblocks = -(-width // 16) * -(-height // 16)
     fits_h264 = max(width, height) <= H264_SIDE and macroblocks <= H264_MACROBLOCKS
     fits_hevc = max(width, height) <= HEVC_SIDE and width * height <= HEVC_SAMPLES
+    small = min(width, height) < HEVC_LEAST_SIDE
     if codec == "auto":
-        codec = "h264" if fits_h264 and facts.bit_depth <= 8 else "hevc"
+        codec = "hevc"
         if not fits_h264:
             notes.append(f"HEVC, because {width}×{height} is beyond what H.264 players take (4096×2304)")
-        elif facts.bit_depth > 8:
+        elif facts.bit_depth > 8 and not small:
             notes.append(f"HEVC, because the source has {facts.bit_depth} bits a sample")
+        else:
+            codec = "h264"
     if codec == "h264" and not fits_h264:
         raise MediaError(
             "unsupported-output",
             f"The result would be {width}×{height}; H.264 ends at 4096×2304. "
             "Choose the codec hevc, or a target_height that fits.",
+        )
+    if codec == "hevc" and small:
+        raise MediaError(
+            "unsupported-output",
+            f"The result would be {width}×{height}; HEVC is written from {HEVC_LEAST_SIDE}×{HEVC_LEAST_SIDE} on. "
+            "Choose the codec h264 or ffv1, or a larger size.",
         )
     if codec == "hevc" and not fits_hevc:
         raise MediaError(

@@ -55,6 +55,15 @@ def test_h264_beyond_its_limit_names_size_and_remedy() -> None:
     assert caught.value.code == "unsupported-output"
 
 
+def test_hevc_is_not_written_in_pictures_so_small_that_its_encoder_fails() -> None:
+    with pytest.raises(MediaError, match=r"640×48; HEVC is written from 64×64 on.*h264 or ffv1"):
+        decide(facts(), 640, 48, "hevc", "standard")
+    assert decide(facts(), 640, 64, "hevc", "standard").codec == "hevc"
+    deep = decide(facts(bit_depth=10, pix_fmt="yuv420p10le"), 640, 48, "auto", "standard")
+    assert (deep.codec, deep.pix_fmt) == ("h264", "yuv420p")
+    assert any("8 bits a sample" in note for note in deep.notes)
+
+
 def test_hevc_beyond_its_limit_names_size_and_remedy() -> None:
     with pytest.raises(MediaError, match=r"15360×8640.*target_height.*ffv1") as caught:
         decide(facts(3840, 2160), 15360, 8640, "auto", "standard")

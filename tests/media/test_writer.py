@@ -19,7 +19,7 @@ from media.partfile import disk_full, part_file
 from media.types import ClipFacts, ColourTags, Image, MediaError, OutputSettings
 from media.writer import VideoWriter
 
-SIZE = (64, 48)
+SIZE = (96, 64)
 
 
 def clip_facts(time_base: Fraction = Fraction(1, 90000), **changes: object) -> ClipFacts:
@@ -159,9 +159,9 @@ def test_grey_frames_are_exactly_grey_in_the_file(tmp_path: Path, codec: str) ->
 
 @pytest.mark.parametrize(("codec", "pix_fmt"), [("hevc", "yuv420p10le"), ("ffv1", "yuv420p10le")])
 def test_ten_bit_sources_keep_more_than_256_levels(tmp_path: Path, codec: str, pix_fmt: str) -> None:
-    output = settings(codec, (1024, 16), "high", bit_depth=10, pix_fmt="yuv420p10le")
+    output = settings(codec, (1024, 64), "high", bit_depth=10, pix_fmt="yuv420p10le")
     ramp = np.linspace(0, 65535, 1024).astype(np.uint16)
-    image = np.repeat(np.repeat(ramp[None, :, None], 16, axis=0), 3, axis=2)
+    image = np.repeat(np.repeat(ramp[None, :, None], 64, axis=0), 3, axis=2)
     with VideoWriter(tmp_path / "clip", output) as writer:
         writer.write(image, 0, grey=True)
     frame, _ = written(tmp_path / "clip")
@@ -172,7 +172,7 @@ def test_ten_bit_sources_keep_more_than_256_levels(tmp_path: Path, codec: str, p
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "ffv1"])
-@pytest.mark.parametrize("size", [(65, 48), (64, 49), (67, 51)])
+@pytest.mark.parametrize("size", [(97, 64), (96, 65), (67, 51)])
 def test_odd_sizes_are_kept_exactly(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
     with VideoWriter(tmp_path / "clip", settings(codec, size)) as writer:
         writer.write(pictures(1, size)[0], 0)
