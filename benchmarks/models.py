@@ -54,7 +54,7 @@ SEAMS = """
 A GLEAN sees a whole tile, so neighbouring tiles differ where they overlap and are blended over a wide ramp. *Seam
 strength* (`benchmarks/seams.py`) is the step at ends and middles of ramps, or at hard cuts, over the step elsewhere, in
 pictures averaged along the border: about 1 where no grid shows; a test holds 1.4. A clip four tiles wide and high, of
-one colour and of a smooth gradient, networks with random weights (trained ones differ less from tile to tile):
+one colour and of a smooth gradient, networks with random weights:
 
 | network | halo, ramp (input pixels) | colour: ramp | colour: cut | gradient: ramp | gradient: cut |
 |---|---|---|---|---|---|"""
