@@ -25,6 +25,7 @@ from models.stylegan2_discriminator import StyleGan2Discriminator
 from models.training import adversarial, average, checkpoint, export
 from models.training.ahead import Ahead
 from models.training.augment import Strength, augment
+from models.training.checkpoint import CheckpointError
 from models.training.grow import grow_judge, grow_maker
 from models.training.journal import Journal
 from models.training.pictures import Pictures, crop, open_pictures
@@ -33,7 +34,18 @@ from models.training.sheets import write_sheet
 from models.training.textures import distances
 
 WEIGHTS = "bank.safetensors"
-MAY_CHANGE = {"data", "out", "cache", "minutes", "threads", "workers", "device", "save_every_s", "evaluate_every"}
+MAY_CHANGE = {
+    "data",
+    "out",
+    "cache",
+    "pictures",
+    "minutes",
+    "threads",
+    "workers",
+    "device",
+    "save_every_s",
+    "evaluate_every",
+}
 log = logging.getLogger(__name__)
 
 
@@ -100,8 +112,8 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
     began = saved = time.monotonic()
     with Ahead(run.batch, config.workers) as batches:
         while (stage := config.stage(run.seen)) is not None:
-            if stage != run.stage:
-                run.grow(stage)
+            while run.stage < stage:
+                run.grow(run.stage + 1)
             run.advance(batches(run.step))
             if run.seen % config.evaluate_every < config.batch:
                 run.evaluate(journal)
@@ -130,6 +142,12 @@ class _Run:
         state = checkpoint.load(config.out, run=self.identity)
         if state is not None:
             self.step, self.stage, self.since = state["step"], state["stage"], state["since"]
+            wanted = config.stage(self.seen)
+            if wanted is not None and wanted < self.stage:
+                raise CheckpointError(
+                    f"the bank in {config.out} has grown to {self.size} pixels, which after {self.seen} pictures the"
+                    f" settings do not ask for yet: let the first {self.stage} entries of pictures sum up to less"
+                )
         torch.manual_seed(config.seed)
         self._build()
         if state is not None:

@@ -17,7 +17,7 @@ from models.importing import import_model
 from models.library import METADATA
 from models.registry import load_bank
 from models.training import checkpoint, journal
-from models.training.bank import WEIGHTS, BankConfig, train
+from models.training.bank import WEIGHTS, BankConfig, BankResult, train
 from models.training.checkpoint import CheckpointError
 
 
@@ -97,3 +97,12 @@ def test_a_folder_of_another_run_is_refused(config: BankConfig) -> None:
     train(replace(config, pictures=(4, 0)))
     with pytest.raises(CheckpointError, match="batch was 4, is 2"):
         train(replace(config, pictures=(4, 0), batch=2))
+
+
+def test_a_run_may_grow_earlier_than_it_was_begun_but_never_shrink(config: BankConfig) -> None:
+    begun = replace(config, sizes=(8, 16, 32), minutes=0)
+    assert train(begun).size == 8
+    sooner = replace(begun, pictures=(4, 0, 8), minutes=None)  # the size between is passed through
+    assert train(sooner) == BankResult(12, 32, True)
+    with pytest.raises(CheckpointError, match="has grown to 32 pixels"):
+        train(replace(sooner, pictures=(100, 0, 0)))
