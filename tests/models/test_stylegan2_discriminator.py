@@ -62,7 +62,8 @@ def test_weights_are_scaled_when_used() -> None:
     conv = EqualConv(5, 4, 3, pad=1)
     x = torch.randn(2, 5, 8, 8)
     assert torch.allclose(conv(x), F.conv2d(x, conv.conv.weight_orig / math.sqrt(45), padding=1), atol=1e-5)
-    assert float(conv.conv.weight_orig.detach().std()) == pytest.approx(1, abs=0.2)  # drawn unit normal, whatever the fan in
+    # Drawn unit normal, whatever the fan in.
+    assert float(conv.conv.weight_orig.detach().std()) == pytest.approx(1, abs=0.2)
 
 
 def test_a_blur_keeps_flat_areas_and_a_block_their_size() -> None:
