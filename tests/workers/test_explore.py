@@ -51,6 +51,7 @@ class Scene:
         clip = self.room.jobs.get(CLIP)
         options = ExploreOptions.model_validate(wanted | changes)
         fields = {"id": job_id, "kind": JobKind.EXPLORE, "exploration": options, "created_at": time.time()}
+        fields |= {"state": JobState.QUEUED, "finished_at": None}
         self.room.files.create_exploration(job_id)
         return self.room.jobs.create(clip.model_copy(update=fields))
 
@@ -83,6 +84,8 @@ def scene(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         write_clip(tmp_path / "in.mp4", frames=FRAMES).rename(room.files.source(CLIP))
         job = Job(
             id=CLIP,
+            state=JobState.DONE,  # or recovery would have the workers enhance it, and they would wait for a network
+            finished_at=time.time(),
             options=ClipOptions(model="lanczos", scale=2),
             scale=2,
             source_name="in.mp4",
