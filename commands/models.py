@@ -45,6 +45,9 @@ def list_models() -> None:
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A checkpoint: .pth, .pt, .safetensors or .pkl.")],
     name: Annotated[str, typer.Option("--as", help="Name it gets: a-z, 0-9, dot and dash.")],
+    vivid: Annotated[
+        Path | None, typer.Option("--vivid", help="A second training of the network, which --detail goes towards.")
+    ] = None,
     licence: Annotated[str | None, typer.Option("--licence", help="Of the weights, for reports.")] = None,
     trained_on: Annotated[str | None, typer.Option("--trained-on", help="Data, in one line.")] = None,
     title: Annotated[str | None, typer.Option("--title", help="One line for people.")] = None,
@@ -56,7 +59,8 @@ def import_(
     from models.library import LibraryError
 
     with clean_errors(CheckpointError, LibraryError):
-        found = import_model(file, name, Catalog(Settings().models_dir), Wording(title, licence, trained_on))
+        words = Wording(title, licence, trained_on)
+        found = import_model(file, name, Catalog(Settings().models_dir), words, vivid=vivid)
         typer.echo(f"{name}: {found.facts.title}; SHA-256 {found.facts.sha256}")
         if found.ignored:
             typer.echo(f"not part of the network, left out: {', '.join(found.ignored)}", err=True)

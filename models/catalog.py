@@ -128,10 +128,12 @@ class Catalog:
         """Of a bank. Raises UnknownModel, for an enhancer too, and lists the banks."""
         return _named(name, self.banks())
 
-    def add(self, name: str, state: Mapping[str, Any], facts: ModelFacts) -> ModelFacts:
+    def add(
+        self, name: str, state: Mapping[str, Any], facts: ModelFacts, vivid: Mapping[str, Any] | None = None
+    ) -> ModelFacts:
         """Import a model, see `Library.add`; never under a name that ships."""
         self.check_free(name)
-        return self._folder().add(name, state, facts)
+        return self._folder().add(name, state, facts, vivid)
 
     def check_free(self, name: str) -> None:
         """Raises LibraryError where no model can be added under the name, now."""
@@ -155,11 +157,14 @@ class Catalog:
 
     def weights(self, facts: ModelFacts) -> Path | None:
         """Where the weights of a model of this catalog lie; None where it has none."""
-        if facts.weights is None:
-            return None
-        if self._library is None or facts.name in MODELS:
-            return WEIGHTS / facts.weights
-        return self._library.folder / facts.weights
+        return None if facts.weights is None else self._beside(facts) / facts.weights
+
+    def vivid(self, facts: ModelFacts) -> Path | None:
+        """Where the weights of its vivid training lie; None where it has none."""
+        return None if facts.vivid is None else self._beside(facts) / facts.vivid
+
+    def _beside(self, facts: ModelFacts) -> Path:
+        return WEIGHTS if self._library is None or facts.name in MODELS else self._library.folder
 
 
 def _named(name: str, among: tuple[ModelFacts, ...]) -> ModelFacts:

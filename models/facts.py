@@ -30,6 +30,8 @@ class ModelFacts:
     licence: str  # licence of the weights (or of the method, where there are none)
     weights: str | None = None  # file in models/weights/ or in the folder of imported models, None: there are none
     sha256: str | None = None  # of that file
+    vivid: str | None = None  # a second training of the network, of the same keys, that detail goes towards
+    vivid_sha256: str | None = None  # of that file
     trained_on: str = ""  # data, in one line
     envelope: str = ""  # where its quality was measured, in one line
     role: Role = "enhancer"  # a bank is a StyleGAN2 generator: it is explored, and enhances nothing by itself

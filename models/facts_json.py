@@ -24,7 +24,10 @@ class FactsError(ValueError):
 
 
 def dump(facts: ModelFacts) -> str:
-    """One line of JSON; `parse` gives the same facts. Where the weights lie and their SHA-256 are not part of it."""
+    """One line of JSON; `parse` gives the same facts. Where the weights lie and their SHA-256 are not part of it.
+
+    The SHA-256 of a vivid training is: it is of another file than the one that holds these facts.
+    """
     values = {key: value for key, value in asdict(facts).items() if key not in _OUTSIDE}
     return json.dumps({"v": VERSION} | values, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
@@ -40,6 +43,7 @@ def parse(text: str) -> ModelFacts:
     if not isinstance(values, dict) or values.pop("v", None) != VERSION:
         raise FactsError(f"facts are not of version {VERSION}")
     known = {field.name for field in fields(ModelFacts)} - _OUTSIDE
+    values = _LATER | values
     if wrong := sorted(values.keys() ^ known):
         raise FactsError(f"facts have fields too many or too few: {', '.join(wrong)}")
     for name, check in _CHECKS.items():
@@ -89,7 +93,14 @@ def _plain(value: object) -> bool:
     return _text(value)
 
 
-_OUTSIDE = {"weights", "sha256"}  # a file can hold neither its own name nor its own digest
+_OUTSIDE = {"weights", "sha256", "vivid"}  # a file can hold neither its own name nor its own digest
+_LATER: dict[str, Any] = {"vivid_sha256": None}  # facts written before there were these
+
+
+def _sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "name": _text,
     "title": _text,
@@ -108,5 +119,6 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "ramp": _whole(0, MAX_TILE // 2),
     "batch": _or_none(_whole(1, 64)),
     "origin": _text,
-    "origin_sha256": _or_none(lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None),
+    "origin_sha256": _or_none(_sha256),
+    "vivid_sha256": _or_none(_sha256),
 }

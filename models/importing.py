@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import community, facts_json, registry
+from models import community, facts_json, registry, weights_io
 from models.catalog import Catalog
 from models.checkpoints import arguments, files, glean_sizes, keys, layouts
 from models.checkpoints.errors import CheckpointError, UnknownNetwork
@@ -51,14 +51,35 @@ class Wording:
 
 
 def import_model(
-    path: Path, name: str, catalog: Catalog, wording: Wording = Wording(), *, max_bytes: int = files.MAX_BYTES
+    path: Path,
+    name: str,
+    catalog: Catalog,
+    wording: Wording = Wording(),
+    *,
+    vivid: Path | None = None,
+    max_bytes: int = files.MAX_BYTES,
 ) -> Imported:
     """Read a checkpoint, check every key, run the network once, and keep it as `name`.
 
-    Raises LibraryError for the name, CheckpointError for the file (damaged, hostile, of no known network, not fitting,
-    or giving what is no picture); then nothing was kept.
+    vivid: checkpoint of a second training of the same network, which option `detail` goes towards. Raises LibraryError
+    for the name, CheckpointError for a file (damaged, hostile, of no known network, not fitting, or giving what is no
+    picture); then nothing was kept.
     """
     catalog.check_free(name)
+    facts, state, ignored = _checked(path, name, wording, max_bytes)
+    partner = None
+    if vivid is not None:
+        theirs, partner, _ = _checked(vivid, name, wording, max_bytes)
+        try:
+            _check_partner(facts, theirs)
+            weights_io.check_partner(state, partner, vivid.name)
+        except (CheckpointError, WeightsError) as error:
+            raise CheckpointError(f"{vivid.name} cannot be the vivid training of {path.name}: {error}") from error
+    return Imported(catalog.add(name, state, facts, partner), ignored)
+
+
+def _checked(path: Path, name: str, wording: Wording, max_bytes: int) -> tuple[ModelFacts, State, tuple[str, ...]]:
+    """A checkpoint's facts and tensors, of a network that was run once. Raises CheckpointError."""
     checkpoint = files.read(path, max_bytes=max_bytes)
     try:
         facts, state, ignored = _own(checkpoint) or _others(checkpoint)
@@ -68,7 +89,16 @@ def import_model(
         _try_out(registry.build(facts, facts.scales[0], state), facts)
     except (CheckpointError, FactsError, ArchitectureError, WeightsError) as error:
         raise CheckpointError(f"{path.name}: {error}") from error
-    return Imported(catalog.add(name, state, facts), ignored)
+    return facts, state, ignored
+
+
+def _check_partner(facts: ModelFacts, vivid: ModelFacts) -> None:
+    """Raises CheckpointError where these are not facts of one network, and one that enhances."""
+    if facts.role != "enhancer":
+        raise CheckpointError(f"the first is of the role {facts.role}, and only what enhances has detail")
+    for fact in ("architecture", "config", "scales", "tile"):
+        if (ours := getattr(facts, fact)) != (theirs := getattr(vivid, fact)):
+            raise CheckpointError(f"its {fact} is {theirs!r:.200}, not {ours!r:.200}")
 
 
 def _own(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]] | None:
@@ -76,7 +106,7 @@ def _own(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]] | 
     text = checkpoint.metadata.get(METADATA)
     if text is None:
         return None
-    return facts_json.parse(text), dict(checkpoint.groups[files.TOP]), ()
+    return facts_json.parse(text), weights_io.widened(checkpoint.groups[files.TOP]), ()
 
 
 def _others(checkpoint: Checkpoint) -> tuple[ModelFacts, State, tuple[str, ...]]:

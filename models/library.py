@@ -1,5 +1,7 @@
 """The folder of imported models: NAME.safetensors with the facts in its metadata, NAME.sha256 beside it. No torch.
 
+A second training of the same network, which `detail` goes towards, lies in NAME.vivid, a safetensors file too.
+
 The header is parsed here, so that a process without torch can list what there is. A model is there whole or not at all.
 """
 
@@ -24,6 +26,7 @@ from models.facts import ModelFacts
 log = structlog.get_logger(__name__)
 
 SUFFIX = ".safetensors"
+VIVID = ".vivid"  # not .safetensors: it is no model of its own
 METADATA = "gleaner"  # the entry of a file's metadata that holds the facts
 MAX_HEADER = 8 << 20  # bytes; the largest GLEAN has 0.2 MiB
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -52,35 +55,37 @@ class Library:
                     found.append(facts)
         return tuple(found)
 
-    def add(self, name: str, state: Mapping[str, Any], facts: ModelFacts) -> ModelFacts:
-        """Keep a model under a name that is free; returns its facts with that name, its file and its SHA-256.
+    def add(
+        self, name: str, state: Mapping[str, Any], facts: ModelFacts, vivid: Mapping[str, Any] | None = None
+    ) -> ModelFacts:
+        """Keep a model under a name that is free; returns its facts with that name, its files and their SHA-256.
 
-        state: float32 or integer arrays, or tensors on the CPU. Raises LibraryError, OSError.
+        state, vivid: float32 or integer arrays, or tensors on the CPU, of the same keys and shapes. What the facts say
+        of another vivid training than the one given is not kept. Raises LibraryError, OSError.
         """
-        import numpy as np
-        from safetensors import SafetensorError
-        from safetensors.numpy import save_file
-
         check_name(name)
-        arrays = {key: np.asarray(value, order="C") for key, value in state.items()}
-        text = facts_json.dump(replace(facts, name=name))
-        facts_json.parse(text)
-        file, part = self._file(name), self.folder / f".{name}.part"
+        facts = replace(facts, name=name, vivid=None, vivid_sha256=None)
+        facts_json.parse(facts_json.dump(facts))
+        file, part, vivid_part = self._file(name), self.folder / f".{name}.part", self.folder / f".{name}{VIVID}.part"
         with self._alone():
             self.check_free(name)
             try:
-                save_file(arrays, part, metadata={METADATA: text})
-                with part.open("rb") as written:
-                    os.fsync(written.fileno())
-                    sha256 = hashlib.file_digest(written, "sha256").hexdigest()
-                # The digest first: a model without one would be passed over, a digest without a model does no harm.
-                self._digest(name).write_text(f"{sha256}  {file.name}\n")
-                part.chmod(self._digest(name).stat().st_mode & 0o777)  # as any new file, for a service of another user
+                lines = ""
+                if vivid is not None:
+                    digest = _write(vivid, vivid_part, {}, name)
+                    facts, lines = replace(facts, vivid_sha256=digest), f"{digest}  {name}{VIVID}\n"
+                sha256 = _write(state, part, {METADATA: facts_json.dump(facts)}, name)
+                # What belongs to it first: a model without a digest would be passed over, one alone does no harm.
+                self._digest(name).write_text(f"{sha256}  {file.name}\n{lines}")
+                mode = self._digest(name).stat().st_mode & 0o777  # as any new file, for a service of another user
+                if vivid is not None:
+                    vivid_part.chmod(mode)
+                    vivid_part.replace(self._vivid(name))
+                part.chmod(mode)
                 part.replace(file)
-            except SafetensorError as error:
-                raise LibraryError(f"{name} cannot be written: {error}") from error
             finally:
                 part.unlink(missing_ok=True)
+                vivid_part.unlink(missing_ok=True)
         return read_facts(file)
 
     def check_free(self, name: str) -> None:
@@ -93,8 +98,8 @@ class Library:
         if not _NAME.fullmatch(name) or not self._file(name).is_file():
             raise LibraryError(f"there is no imported model {name!r}: `gleaner models` lists them")
         with self._alone():
-            self._file(name).unlink(missing_ok=True)
-            self._digest(name).unlink(missing_ok=True)
+            for path in (self._file(name), self._vivid(name), self._digest(name)):
+                path.unlink(missing_ok=True)
 
     def _names(self) -> list[str]:
         try:
@@ -131,6 +136,9 @@ class Library:
 
     def _digest(self, name: str) -> Path:
         return self.folder / f"{name}.sha256"
+
+    def _vivid(self, name: str) -> Path:
+        return self.folder / f"{name}{VIVID}"
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -172,7 +180,24 @@ def read_facts(file: Path) -> ModelFacts:
     words = digest.read_text("utf-8", "replace")[:200].split() if digest.is_file() else []
     if not words or not _SHA256.fullmatch(words[0]):
         raise LibraryError(f"{file.name} has no SHA-256 beside it in {digest.name}: import it again")
-    return replace(facts, weights=file.name, sha256=words[0])
+    vivid = None if facts.vivid_sha256 is None else f"{facts.name}{VIVID}"
+    return replace(facts, weights=file.name, sha256=words[0], vivid=vivid)
+
+
+def _write(state: Mapping[str, Any], part: Path, metadata: dict[str, str], name: str) -> str:
+    """Write tensors to the disk; returns the file's SHA-256. Raises LibraryError."""
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    arrays = {key: np.asarray(value, order="C") for key, value in state.items()}
+    try:
+        save_file(arrays, part, metadata=metadata)
+    except SafetensorError as error:
+        raise LibraryError(f"{name} cannot be written: {error}") from error
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+        return hashlib.file_digest(written, "sha256").hexdigest()
 
 
 def _header(file: Path) -> tuple[dict[str, Any], int]:

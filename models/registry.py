@@ -35,13 +35,24 @@ class ArchitectureError(ValueError):
     """A model's facts name an architecture, or sizes of one, that cannot be built."""
 
 
+class DetailError(ValueError):
+    """Detail was asked for that is not in [0, 1], or of a model that has no vivid training."""
+
+
 def load(
-    name: str, scale: int, device: str = "auto", *, threads: int | None = None, catalog: Catalog | None = None
+    name: str,
+    scale: int,
+    device: str = "auto",
+    *,
+    detail: float = 0.0,
+    threads: int | None = None,
+    catalog: Catalog | None = None,
 ) -> Enhancer:
     """The model `name` enlarging by `scale`, its weights checked against the SHA-256 of its facts.
 
-    threads: of torch's CPU kernels in this process, None leaves them as they are. catalog: None has the models that
-    ship. Raises UnknownModel, ScaleError, DeviceError, WeightsError, ArchitectureError.
+    detail: in [0, 1], how far its weights go from the faithful training to the vivid one. threads: of torch's CPU
+    kernels in this process, None leaves them as they are. catalog: None has the models that ship. Raises UnknownModel,
+    ScaleError, DetailError, DeviceError, WeightsError, ArchitectureError.
     """
     known = catalog or Catalog()
     facts = known.enhancer(name)
@@ -50,7 +61,7 @@ def load(
     if threads is not None:
         torch.set_num_threads(threads)
     target = resolve(device)
-    network = build(facts, scale, read_state(known, facts))
+    network = build(facts, scale, read_state(known, facts, detail))
     return Enhancer(facts, scale, network, target, compute_dtype(target, facts))
 
 
@@ -82,10 +93,21 @@ def build(facts: ModelFacts, scale: int, state: State) -> nn.Module:
         raise ArchitectureError(f"{facts.name} cannot be built as {facts.architecture}: {error}") from error
 
 
-def read_state(catalog: Catalog, facts: ModelFacts) -> State:
-    """A model's tensors under its network's keys. Raises WeightsError."""
-    path = catalog.weights(facts)
-    return {} if path is None else weights_io.read(path, expected_sha256=facts.sha256)
+def read_state(catalog: Catalog, facts: ModelFacts, detail: float = 0.0) -> State:
+    """A model's tensors under its network's keys, interpolated between its two trainings.
+
+    The vivid training is read where detail is not 0. Raises DetailError, WeightsError.
+    """
+    path, vivid = catalog.weights(facts), catalog.vivid(facts)
+    if not 0 <= detail <= 1:
+        raise DetailError(f"detail is {detail}: wanted 0 (faithful) to 1 (vivid)")
+    if detail and (path is None or vivid is None):
+        raise DetailError(f"model {facts.name} has no vivid training: detail must be 0, not {detail}")
+    state: State = {} if path is None else weights_io.read(path, expected_sha256=facts.sha256)
+    if not detail or vivid is None:
+        return state
+    other = weights_io.read(vivid, expected_sha256=facts.vivid_sha256)
+    return weights_io.interpolated(state, other, detail, vivid.name)
 
 
 def _filled(make: Callable[[], nn.Module], facts: ModelFacts, state: State) -> nn.Module:

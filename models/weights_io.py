@@ -6,10 +6,13 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_bytes
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+State = dict[str, Tensor]
 
 FOLDER = Path(__file__).parent / "weights"  # of the weights that ship
 
@@ -33,7 +36,9 @@ def sha256(path: Path) -> str:
 
 
 def read(path: Path, *, expected_sha256: str | None = None) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, on the CPU. The file is read once, so what was hashed is what is parsed.
+    """All tensors of a safetensors file, on the CPU, float16 as float32.
+
+    The file is read once, so what was hashed is what is parsed.
 
     Raises WeightsError where the file is missing, is not safetensors or has another SHA-256 than expected.
     """
@@ -41,9 +46,46 @@ def read(path: Path, *, expected_sha256: str | None = None) -> dict[str, Tensor]
     data = path.read_bytes()
     _check_sha256(path, hashlib.sha256(data).hexdigest(), expected_sha256)
     try:
-        return load_bytes(data)
+        return widened(load_bytes(data))
     except SafetensorError as error:
         raise WeightsError(f"{path.name} is not a whole safetensors file ({error}): fetch it again") from error
+
+
+def widened(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """float16 tensors, which halve a file, as float32; nothing is computed in float16. The others as they are."""
+    return {key: tensor.float() if tensor.dtype == torch.float16 else tensor for key, tensor in state.items()}
+
+
+def interpolated(faithful: Mapping[str, Tensor], vivid: Mapping[str, Tensor], detail: float, name: str) -> State:
+    """(1 - detail) * faithful + detail * vivid for every floating tensor (ESRGAN, Wang et al. 2018, section 3.4).
+
+    detail: in [0, 1]. 0 and 1 give the one and the other bit for bit. name: of the vivid file, for messages. Raises
+    WeightsError where the two do not hold the same keys, shapes, types, or values that are not floating.
+    """
+    check_partner(faithful, vivid, name)
+    if detail in (0, 1):
+        return dict(vivid if detail else faithful)
+    return {
+        key: tensor * (1 - detail) + vivid[key] * detail if tensor.is_floating_point() else tensor
+        for key, tensor in faithful.items()
+    }
+
+
+def check_partner(faithful: Mapping[str, Tensor], vivid: Mapping[str, Tensor], name: str) -> None:
+    """Raises WeightsError, naming what differs, where these are not two trainings of one network."""
+    complaints = []
+    if missing := sorted(faithful.keys() - vivid.keys()):
+        complaints.append(f"missing: {', '.join(missing)}")
+    if unexpected := sorted(vivid.keys() - faithful.keys()):
+        complaints.append(f"unexpected: {', '.join(unexpected)}")
+    for key in sorted(faithful.keys() & vivid.keys()):
+        ours, theirs = faithful[key], vivid[key]
+        if (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            complaints.append(f"{key} is {tuple(theirs.shape)} {theirs.dtype}, not {tuple(ours.shape)} {ours.dtype}")
+        elif not ours.is_floating_point() and not torch.equal(ours, theirs):
+            complaints.append(f"{key} has other values, which cannot be interpolated")
+    if complaints:
+        raise WeightsError(f"{name} is no training of the same network: {'; '.join(complaints)}")
 
 
 def metadata(path: Path) -> dict[str, str]:

@@ -53,3 +53,8 @@ def light(seed: int = 0) -> GleanLight:
     network = seeded(GleanLight, LIGHT, seed=seed)
     assert isinstance(network, GleanLight)
     return network
+
+
+def write_light(path: Path, seed: int = 0) -> Path:
+    torch.save(mmedit(light(seed).state_dict()), path)
+    return path
