@@ -12,6 +12,7 @@ from commands.common import (
     AudioOption,
     CodecOption,
     ConsistencyOption,
+    DetailOption,
     HeightOption,
     ModelOption,
     QualityOption,
@@ -34,6 +35,7 @@ def enhance(
     quality: QualityOption = Quality.STANDARD,
     audio: AudioOption = True,
     consistency: ConsistencyOption = False,
+    detail: DetailOption = 0.0,
     report: Annotated[Path | None, typer.Option("--report", help="Write a report of what was done, as JSON.")] = None,
 ) -> None:
     """Enhance a clip in this process: no service, no Redis."""
@@ -43,7 +45,7 @@ def enhance(
     with clean_errors():
         settings = Settings()
         check_targets(source, (out, report))
-        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency)
+        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail)
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
         with progress_bars() as progress:
@@ -75,6 +77,7 @@ def submit(
     quality: QualityOption = Quality.STANDARD,
     audio: AudioOption = True,
     consistency: ConsistencyOption = False,
+    detail: DetailOption = 0.0,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, showing progress.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")
@@ -90,7 +93,7 @@ def submit(
         wanted: dict[str, Any] = {"scale": scale, "target_height": target_height, "model": model}
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
-        fields["consistency"] = str(consistency).lower()
+        fields |= {"consistency": str(consistency).lower(), "detail": str(detail)}
         job = client.submit(source, fields)
         typer.echo(f"{url.rstrip('/')}/v1/clips/{job['id']}")
         if not (wait or out or report):

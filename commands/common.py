@@ -27,6 +27,9 @@ ConsistencyOption = Annotated[
         "--consistency/--no-consistency", help="Change the enlargement until it shrinks to the source's pixels."
     ),
 ]
+DetailOption = Annotated[
+    float, typer.Option("--detail", min=0.0, max=1.0, help="0: near the truth; 1: looks real, more is invented.")
+]
 AudioOption = Annotated[bool, typer.Option("--audio/--no-audio", help="Keep the clip's sound.")]
 
 
@@ -57,6 +60,7 @@ def clip_options(
     quality: Quality,
     keep_audio: bool,
     consistency: bool = False,
+    detail: float = 0.0,
 ) -> ClipOptions:
     return ClipOptions(
         model=model or settings.default_model,
@@ -66,6 +70,7 @@ def clip_options(
         quality=quality,
         keep_audio=keep_audio,
         consistency=consistency,
+        detail=detail,
     )
 
 

@@ -6,9 +6,9 @@ Pure values; where they are kept is `pipeline/jobs.py`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class JobState(StrEnum):
@@ -55,6 +55,14 @@ class Quality(StrEnum):
     HIGH = "high"
 
 
+def _two_decimals(value: float) -> float:
+    """As many networks as there are values can be asked of a worker, and nobody sees a difference of 0.001."""
+    return round(value, 2)
+
+
+Detail = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_two_decimals)]
+
+
 class ClipOptions(BaseModel):
     """What the client asked for, checked against the clip and the model by `pipeline/options.py`."""
 
@@ -67,6 +75,7 @@ class ClipOptions(BaseModel):
     quality: Quality = Quality.STANDARD
     keep_audio: bool = True
     consistency: bool = False  # each tile is changed until it shrinks to its input, see models/consistency.py
+    detail: Detail = 0.0  # weights between the faithful training and the vivid one, see models/registry.py
 
 
 class ExploreOptions(BaseModel):

@@ -21,10 +21,13 @@ def check(options: ClipOptions, facts: ModelFacts, display_height: int) -> int:
 
     `display_height` is the clip's height as it is shown (rotation applied), in pixels. With a target height it is the
     smallest of the model's scales that reaches it: the picture is then made smaller, never larger, than the network's.
-    Raises OptionError: "unknown-scale", "scale-and-height", "height-out-of-reach", "wrong-model".
+    Raises OptionError: "unknown-scale", "scale-and-height", "height-out-of-reach", "wrong-model", "no-vivid-training".
     """
     if options.model != facts.name:
         raise OptionError("wrong-model", f"the options name {options.model}, the facts are of {facts.name}", "model")
+    if options.detail and facts.vivid is None:
+        message = f"model {facts.name} has no vivid training, so its detail is 0 and cannot be {options.detail:g}; "
+        raise OptionError("no-vivid-training", message + "leave detail out, or use a model that has one", "detail")
     if options.scale is not None and options.target_height is not None:
         message = f"scale ({options.scale}) and target_height ({options.target_height}) cannot both be met; give one"
         raise OptionError("scale-and-height", message, "target_height")

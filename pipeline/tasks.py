@@ -39,6 +39,7 @@ class FrameTask(BaseModel):
     tile: int
     dtype: Literal["uint8", "uint16"] = "uint8"
     consistency: bool = False  # changed until it shrinks to the input
+    detail: float = 0.0  # of the weights: 0 faithful, 1 vivid
 
     @property
     def key(self) -> SegmentKey:

@@ -31,6 +31,7 @@ def list_models(backend: Given) -> ModelListBody:
                 trained_on=facts.trained_on,
                 envelope=facts.envelope,
                 weights_sha256=facts.sha256,
+                vivid_sha256=facts.vivid_sha256,
                 tile=facts.tile,
             )
             for facts in backend.catalog.enhancers()

@@ -53,6 +53,7 @@ PROBLEMS: dict[str, Kind] = {
     # The options
     "unknown-model": Kind(422, "There is no such model"),
     "unknown-scale": Kind(422, "The model does not have this scale"),
+    "no-vivid-training": Kind(422, "The model cannot be asked for detail"),
     "scale-and-height": Kind(422, "A scale and a target height cannot both be met"),
     "height-out-of-reach": Kind(422, "The model cannot reach this height"),
     "output-too-large": Kind(422, "The output picture would be too large"),

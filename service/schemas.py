@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.job import Codec, JobState, Problem, Quality
+from pipeline.job import Codec, Detail, JobState, Problem, Quality
 
 MAX_NAME = 1024
 
@@ -36,6 +36,10 @@ class SubmitOptions(BaseModel):
     consistency: bool = Field(
         default=False,
         description="Change the enlargement until it shrinks to the source's pixels. Noise comes back too.",
+    )
+    detail: Detail = Field(
+        default=0.0,
+        description="0: weights trained to be near the truth. 1: trained to look real. Between: both. Two decimals.",
     )
 
 
@@ -93,6 +97,7 @@ class OptionsBody(BaseModel):
     quality: Quality
     keep_audio: bool
     consistency: bool
+    detail: float
 
 
 class DamageBody(BaseModel):
@@ -192,6 +197,7 @@ class ModelBody(BaseModel):
     trained_on: str
     envelope: str = Field(description="Where its quality was measured.")
     weights_sha256: str | None
+    vivid_sha256: str | None = Field(description="Of the weights that detail goes towards; null: detail must be 0.")
     tile: int
 
 

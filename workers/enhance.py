@@ -172,14 +172,15 @@ class EnhanceWorker:
         return _Work(claimed, tiles, [], [], task.tiles)
 
     def _kind(self, task: FrameTask) -> Hashable:
-        return task.model, task.scale, task.tile, task.dtype, task.consistency
+        return task.model, task.scale, task.tile, task.dtype, task.consistency, task.detail
 
     def _run_batch(self, batch: Batch, work: Sequence[_Work]) -> None:
         task = work[batch.slices[0].item].task  # the others are of the same kind
         model = task.model
         tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
         try:
-            result = self._models.get(model, task.scale).enhance(tiles, consistency=task.consistency)
+            enhancer = self._models.get(model, task.scale, task.detail)
+            result = enhancer.enhance(tiles, consistency=task.consistency)
         except torch.AcceleratorError:  # this process has lost its device for good; a new one starts afresh
             raise
         except Exception as error:  # whatever a model does, its frames are labelled and the worker goes on

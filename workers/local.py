@@ -58,7 +58,14 @@ def enhance_local(
 ) -> dict[str, Any]:
     """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
     catalog = Catalog(settings.models_dir)
-    enhancer = load(plan.options.model, plan.scale, settings.device, threads=settings.threads or None, catalog=catalog)
+    enhancer = load(
+        plan.options.model,
+        plan.scale,
+        settings.device,
+        detail=plan.options.detail,
+        threads=settings.threads or None,
+        catalog=catalog,
+    )
     model = enhancer.facts
     with tempfile.TemporaryDirectory(prefix=".gleaner-", dir=out.parent) as scratch:
         stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"

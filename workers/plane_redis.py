@@ -39,9 +39,10 @@ class RedisPlane:
         silence_s: float,
         *,
         consistency: bool = False,
+        detail: float = 0.0,
     ) -> None:
         self._queue, self._store, self._key = queue, store, key
-        self._model, self._scale, self._consistency = model, scale, consistency
+        self._model, self._scale, self._consistency, self._detail = model, scale, consistency, detail
         self._in_flight: dict[int, FrameTask] = {}
         self._silence_s = silence_s  # with no reply for so long, look whether one got lost
         self._last_reply = time.monotonic()
@@ -68,6 +69,7 @@ class RedisPlane:
             tile=tiles.shape[1],
             dtype=dtype,
             consistency=self._consistency,
+            detail=self._detail,
         )
         self._put(frame, tiles)
         if not self._in_flight:

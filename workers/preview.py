@@ -75,8 +75,17 @@ def _enhance(
     def account(_record: FrameRecord, _tally: Tally) -> None:
         """Nothing is kept of sample frames but their pictures."""
 
-    silence_s, consistency = room.settings.lease_s * 2, job.options.consistency
-    with RedisPlane(room.frames, room.store, key, model.name, job.scale, silence_s, consistency=consistency) as plane:
+    silence_s, options = room.settings.lease_s * 2, job.options
+    with RedisPlane(
+        room.frames,
+        room.store,
+        key,
+        model.name,
+        job.scale,
+        silence_s,
+        consistency=options.consistency,
+        detail=options.detail,
+    ) as plane:
         tally = enhance_stretch(
             frames, plane, grid, job.scale, pictures, SAMPLES, on_frame=account, keep_going=room.keep_going(job.id)
         )

@@ -24,6 +24,10 @@ STATEMENT_LEARNED = (
     "the original is unchanged, and a rendition without a learned prior can be had with the model 'lanczos'."
 )
 STATEMENT_PLAIN = "Made without a learned prior: every pixel is a weighted mean of the source's pixels around it."
+STATEMENT_VIVID = (
+    " Its weights were moved towards a training that wants pictures to look real, so more of the detail is invented: "
+    "with detail 0 they are those of the training that only wants them to be near the truth."
+)
 CONSISTENT = (
     "every tile was changed, as little as can be, until it shrinks (bicubic, anti-aliased) to the source's pixels; "
     "the source's noise and compression artefacts are part of these"
@@ -62,10 +66,11 @@ def summarise(
     tiles, reused = sum(end.tally["tiles"] for end in ends), sum(end.tally["reused"] for end in ends)
     base = subject.clip.time_base
     consistent = bool(subject.requested.get("consistency"))
+    detail = float(subject.requested.get("detail", 0.0))
     return {
         "v": 1,
         "job": subject.job,
-        "statement": STATEMENT_LEARNED if subject.model.learned else STATEMENT_PLAIN,
+        "statement": _statement(subject.model, detail),
         "source": {
             "name": subject.source_name,
             "sha256": subject.source_sha256,
@@ -73,7 +78,7 @@ def summarise(
             "clip": to_json(subject.clip),
         },
         "requested": subject.requested,
-        "model": model_json(subject.model) | {"scale": subject.scale},
+        "model": model_json(subject.model) | {"scale": subject.scale, "detail": detail},
         "output": output_json(subject.output) | {"sha256": result_sha256, "bytes": result_bytes},
         "frames": {
             "written": sum(hows.values()),
@@ -117,6 +122,12 @@ def write_report(path: Path, summary: dict[str, Any], logs: Sequence[Path]) -> N
         part.unlink(missing_ok=True)
 
 
+def _statement(model: ModelFacts, detail: float) -> str:
+    if not model.learned:
+        return STATEMENT_PLAIN
+    return STATEMENT_LEARNED + STATEMENT_VIVID if detail else STATEMENT_LEARNED
+
+
 def model_json(facts: ModelFacts) -> dict[str, Any]:
     return {
         "name": facts.name,
@@ -124,6 +135,7 @@ def model_json(facts: ModelFacts) -> dict[str, Any]:
         "learned": facts.learned,
         "licence": facts.licence,
         "weights_sha256": facts.sha256,
+        "vivid_sha256": facts.vivid_sha256,
         "trained_on": facts.trained_on,
     }
 

@@ -62,7 +62,14 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
     began = time.monotonic()
     with (
         RedisPlane(
-            room.frames, room.store, key, model.name, job.scale, silence_s, consistency=job.options.consistency
+            room.frames,
+            room.store,
+            key,
+            model.name,
+            job.scale,
+            silence_s,
+            consistency=job.options.consistency,
+            detail=job.options.detail,
         ) as plane,
         VideoReader(room.files.source(job.id), clip, span) as reader,
         FrameLog(my_log) as frame_log,

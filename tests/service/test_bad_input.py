@@ -98,6 +98,8 @@ def test_an_output_too_large_is_refused(serve: Callable[..., Any], clip: Path) -
         ({"model": "espcn-x4", "scale": "3"}, "unknown-scale", "scale"),
         ({"scale": "4", "target_height": "90"}, "scale-and-height", "target_height"),
         ({"model": "espcn-x2", "target_height": "4000"}, "height-out-of-reach", "target_height"),
+        ({"model": "espcn-x4", "detail": "0.5"}, "no-vivid-training", "detail"),
+        ({"model": "espcn-x4", "detail": "nan"}, "invalid-request", "detail"),
         ({"scale": "two"}, "invalid-request", "scale"),
         ({"codec": "vp9; rm -rf /"}, "invalid-request", "codec"),
         ({"crf": "1"}, "invalid-request", "crf"),

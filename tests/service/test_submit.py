@@ -27,6 +27,7 @@ def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
         "quality": "standard",
         "keep_audio": False,
         "consistency": True,
+        "detail": 0.0,
     }
     assert body["source"] == {
         "name": "street.mp4",

@@ -117,8 +117,8 @@ class Given(LoadedModels):
         super().__init__("cpu", threads=1)
         self._doubling = doubling
 
-    def get(self, model: str, scale: int) -> Enhancer:
-        return self._doubling if (model, scale) == ("doubling", SCALE) else super().get(model, scale)
+    def get(self, model: str, scale: int, detail: float = 0.0) -> Enhancer:
+        return self._doubling if (model, scale) == ("doubling", SCALE) else super().get(model, scale, detail)
 
 
 @dataclass

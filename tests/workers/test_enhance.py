@@ -114,6 +114,17 @@ def test_frames_to_be_made_consistent_are_not_mixed_with_others(make: Callable[.
     assert np.array_equal(rig.result(other), rig.enhancer.enhance(picture_tiles(3), consistency=True).pixels)
 
 
+def test_frames_of_different_detail_are_not_mixed(make: Callable[..., Rig]) -> None:
+    network = nets.Doubling()
+    rig = make(network)
+    sent = [rig.send(A, 0, picture_tiles(2)), rig.send(A, 1, picture_tiles(3), detail=0.5)]
+    sent.append(rig.send(A, 2, picture_tiles(4), detail=0.25))
+    while rig.left() != (0, 0):
+        rig.worker.step()
+    assert sorted(network.batches) == [2, 3, 4]
+    assert all(np.array_equal(rig.result(task), doubled(picture_tiles(task.tiles))) for task in sent)
+
+
 def test_figures_of_a_frame_that_took_several_batches_are_all_there(make: Callable[..., Rig]) -> None:
     rig = make(batch_tiles=4)
     tiles = picture_tiles(11)
