@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -153,6 +154,8 @@ def _torch(data: bytes) -> Groups:
         _check_zip(data)
     try:
         with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
+            with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's on the pickle's protocol; what it then refuses, it says
             root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes it raise
         reason = str(error)
