@@ -6,7 +6,6 @@ spandrel gets tensors only, read and checked by us. It is imported when a model 
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.torchvision_names import import_with_torchvision
+
 EXTRA = "requirements/spandrel.txt"
 TILE = 96  # input pixels, where the network allows it
 HALO_STEP = 4
 WORST_HALO = 24
 SURROUND = 32  # pixels added around a tile, to see how far they reach into it
 SEEN = 0.5 / 255  # a change of the output that no 8-bit level shows
-# Operators of torchvision's compiled part. No network that we accept calls them.
-_OPERATORS = ("nms", "qnms")
 
 
 class ExtraMissing(ImportError):
@@ -112,17 +111,4 @@ def import_spandrel() -> ModuleType:
     """spandrel itself; takes seconds the first time. Raises ExtraMissing."""
     if not is_installed():
         raise ExtraMissing(f"it may be a community model; to read those, install {EXTRA}")
-    try:
-        import spandrel
-    except RuntimeError as error:
-        if "operator torchvision::" not in str(error):
-            raise
-        # torchvision was compiled for another build of torch (its CPU wheel is on PyTorch's own index only). Its
-        # Python part does for us, once the names it decorates are declared.
-        for name in [name for name in sys.modules if name.split(".")[0] in ("torchvision", "spandrel")]:
-            del sys.modules[name]
-        for name in _OPERATORS:
-            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import spandrel
-    found: ModuleType = spandrel
-    return found
+    return import_with_torchvision("spandrel")

@@ -28,6 +28,7 @@ class Item:
     kind: str  # "still" or "clip"
     licence: str
     frames: int  # 1 for stills
+    scene: str = ""  # pictures of one scene do not count as independent
 
 
 def items(data: Path, split: str, *, share_alike: bool = True) -> list[Item]:
@@ -40,7 +41,7 @@ def items(data: Path, split: str, *, share_alike: bool = True) -> list[Item]:
         raise DataError(f"{data} has no manifest.json: name a media folder with --data")
     entries: list[dict[str, Any]] = json.loads(manifest.read_text("utf-8"))["files"]
     found = [
-        Item(data / e["file"], split, e["kind"], e["licence"], int(e.get("frames") or 1))
+        Item(data / e["file"], split, e["kind"], e["licence"], int(e.get("frames") or 1), str(e.get("scene") or ""))
         for e in entries
         if e["split"] == split
         and (split != "train" or e["redistributable"] == "yes")
