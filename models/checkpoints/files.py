@@ -153,8 +153,7 @@ def _torch(data: bytes) -> Groups:
     if data.startswith(b"PK"):
         _check_zip(data)
     try:
-        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]):
-            with warnings.catch_warnings():
+        with torch.serialization.safe_globals([(_Ignored, name) for name in _IGNORED]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's on the pickle's protocol; what it then refuses, it says
             root = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes it raise
