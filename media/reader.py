@@ -83,6 +83,17 @@ class VideoReader:
             found = next((frame for frame in frames if pts < frame.pts + ticks), None)
             return None if found is None else self._converted(found)
 
+    def run_from(self, pts: int, count: int) -> list[VideoFrame]:
+        """Up to `count` frames that follow one another, from a key frame at or before `pts` on, if there is one.
+
+        Cheaper than `frame_at`: nothing before them is decoded. Empty where nothing is found. Independent of iteration.
+        """
+        with closing(self._frames_from(Place(pts, None, preroll=False))) as frames:
+            try:
+                return [self._converted(decoded) for decoded in islice(frames, count)]
+            except KeyMissingError:
+                return []
+
     def _read(self) -> Generator[VideoFrame, None, None]:
         last: int | None = None
         delivered = 0
