@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from commands.common import clean_errors
+from commands.common import UnusableError, clean_errors
 
 train_app = typer.Typer(help="Train the weights that ship.", no_args_is_help=True)
 
@@ -80,19 +80,29 @@ def train_glean(
     out: OutOption,
     config: ConfigOption = None,
     bank: Annotated[Path | None, typer.Option("--bank", help="Weights of the bank; may join a run later.")] = None,
+    start: Annotated[Path | None, typer.Option("--start", help="Vivid: weights of the faithful run.")] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", help="Vivid: checkpoint.pt of the bank's run, for its discriminator.")
+    ] = None,
     resume: ResumeOption = False,
     minutes: MinutesOption = None,
     share_alike: ShareAlikeOption = None,
     threads: ThreadsOption = None,
     device: DeviceOption = None,
 ) -> None:
-    """Train GLEAN around a frozen bank, faithfully. SIGTERM stops it cleanly; the same command goes on."""
+    """Train GLEAN around a frozen bank, faithfully or (goal = "vivid" in FILE) to look real.
+
+    SIGTERM stops it cleanly; the same command goes on.
+    """
     from models.devices import DeviceError
     from models.training.checkpoint import CheckpointError, require
     from models.training.data import DataError
-    from models.training.glean import GleanTraining, TrainingError, train
-    from models.training.settings import SettingsError, configure
+    from models.training.glean import GleanTraining, TrainingError
+    from models.training.glean import train as train_faithful
+    from models.training.settings import SettingsError, configure, read
     from models.training.stopping import stop_signals
+    from models.training.vivid import VividTraining
+    from models.training.vivid import train as train_vivid
     from models.weights_io import WeightsError
 
     expected = (SettingsError, TrainingError, DataError, CheckpointError, WeightsError, DeviceError)
@@ -101,9 +111,16 @@ def train_glean(
         if resume:
             require(out)
         options = {"minutes": minutes, "share_alike": share_alike, "threads": threads, "device": device, "bank": bank}
-        result = train(configure(GleanTraining, config, {"data": data, "out": out, **options}), stopped)
+        options |= {"data": data, "out": out}
+        if read(config).get("goal") == "vivid":
+            options |= {"start": start, "judge": judge}
+            result = train_vivid(configure(VividTraining, config, options), stopped)
+        elif start or judge:
+            raise UnusableError('--start and --judge are for vivid runs: put goal = "vivid" into the file of --config')
+        else:
+            result = train_faithful(configure(GleanTraining, config, options), stopped)
         state = "finished" if result.finished else "stopped"
-        typer.echo(f"step {result.step}, {state}, best {result.best:+.2f} dB over bicubic: {out}")
+        typer.echo(f"step {result.step}, {state}, kept {result.best:+.2f} dB over bicubic: {out}")
 
 
 @train_app.command("parcel")

@@ -121,7 +121,11 @@ class StyleGan2Discriminator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.final_linear(self.final_conv(with_deviation(self.look(x)[-1])).flatten(1))
+        return self.decide(self.look(x)[-1])
+
+    def decide(self, last: Tensor) -> Tensor:
+        """Logits (N, 1) from the last of what `look` gives, for those who want both."""
+        logits: Tensor = self.final_linear(self.final_conv(with_deviation(last)).flatten(1))
         return logits
 
     def look(self, x: Tensor) -> list[Tensor]:

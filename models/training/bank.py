@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -301,6 +302,18 @@ class _Run:
         state |= {"path_mean": self.path_mean, "seconds": self.seconds, "told": self.told}
         state["strength"] = (self.strength.probability, self.strength.signs, self.strength.count)
         checkpoint.save(self.config.out, state)
+
+
+def judge_of(path: Path) -> StyleGan2Discriminator:
+    """The discriminator of a bank's run, from its checkpoint. Raises CheckpointError where it is none."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        run, held = state["run"], state["judge"]
+        judge = StyleGan2Discriminator(tuple(run["judge_channels"][: run["sizes"][state["stage"]].bit_length() - 2]))
+        judge.load_state_dict(held)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path.name} is no checkpoint of `gleaner train bank` ({error})") from error
+    return judge
 
 
 def _adam(network: nn.Module, rate: float, every: int) -> torch.optim.Adam:

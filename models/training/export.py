@@ -26,14 +26,18 @@ def write(state: Mapping[str, Tensor], path: Path, facts: ModelFacts, more: Mapp
 
 
 def glean_facts(
-    architecture: str, config: Mapping[str, Any], licences: Mapping[str, int], gains: Mapping[str, Gain]
+    architecture: str,
+    config: Mapping[str, Any],
+    licences: Mapping[str, int],
+    gains: Mapping[str, Gain],
+    goal: str = "faithful",
 ) -> ModelFacts:
     in_size, scale = int(config["in_size"]), int(config["out_size"]) // int(config["in_size"])
     halo = in_size // 8
     measured = "; ".join(f"{name} {gain.mean:+.2f} dB RGB PSNR over bicubic" for name, gain in gains.items())
     return ModelFacts(
         name=f"{architecture}-x{scale}",
-        title=f"GLEAN x{scale}, faithful: {in_size} to {config['out_size']} pixels, trained for surveillance",
+        title=f"GLEAN x{scale}, {goal}: {in_size} to {config['out_size']} pixels, trained for surveillance",
         scales=(scale,),
         tile=in_size,
         halo=halo,

@@ -34,11 +34,13 @@ from models.training.precision import autocast, lay_out, set_up
 from models.training.sheets import write_sheet
 
 WEIGHTS = "best.safetensors"
+GOALS = ("faithful", "vivid")
 LATEST = "latest.safetensors"
 SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
 MAY_CHANGE |= {"save_every_s", "evaluate_every"}
+MAY_CHANGE |= {"goal", "start", "judge"}  # what a vivid run began from it knows by other means
 log = logging.getLogger(__name__)
 
 
@@ -53,6 +55,7 @@ class GleanTraining:
     data: Path  # media folder with a manifest.json
     out: Path  # checkpoint, log, sheets and weights
     cache: Path | None = None  # of decoded pictures; None: in `out`
+    goal: str = "faithful"  # "vivid" has settings of its own, see vivid.py
     architecture: str = "glean-light"  # or "glean"
     network: Mapping[str, Any] = field(default_factory=dict)  # of GleanLightConfig or GleanConfig
     bank: Path | None = None  # weights of `gleaner train bank`; None: none yet (slim form only)
@@ -81,11 +84,21 @@ class GleanTraining:
 class GleanResult:
     step: int
     finished: bool
-    best: float  # mean gain over bicubic of the best weights kept, dB
+    best: float  # mean gain over bicubic of the weights kept, dB
 
 
 def train(config: GleanTraining, stop: Callable[[], bool] = lambda: False) -> GleanResult:
     """Train, resuming where `out` has a checkpoint, until the last step, the minutes or `stop()`.
+
+    Raises what `train_by` does.
+    """
+    return train_by(Run, config, stop)
+
+
+def train_by(
+    kind: Callable[[Any, Pictures, torch.device], Run], config: GleanTraining, stop: Callable[[], bool]
+) -> GleanResult:
+    """As `train`, with a run of that kind, which takes these settings.
 
     Raises TrainingError, DataError without data, CheckpointError where `out` holds another run, WeightsError for the
     bank, DeviceError.
@@ -94,7 +107,7 @@ def train(config: GleanTraining, stop: Callable[[], bool] = lambda: False) -> Gl
     set_up(device, config.threads)
     config.out.mkdir(parents=True, exist_ok=True)
     pictures = open_pictures(config.data, config.cache or config.out, share_alike=config.share_alike)
-    run = _Run(config, pictures, device)
+    run = kind(config, pictures, device)
     scenes = dev_scenes(config.data, run.scale, run.tile)
     journal = Journal(config.out, run.step)
     began = saved = time.monotonic()
@@ -113,7 +126,7 @@ def train(config: GleanTraining, stop: Callable[[], bool] = lambda: False) -> Gl
     return GleanResult(run.step, run.step >= config.steps, run.best)
 
 
-class _Run:
+class Run:
     """The state that a checkpoint holds. A step depends on it, the step's number and the pictures alone."""
 
     def __init__(self, config: GleanTraining, pictures: Pictures, device: torch.device) -> None:
@@ -129,13 +142,23 @@ class _Run:
         self.adam = torch.optim.Adam((p for p in self.network.parameters() if p.requires_grad), config.rate)
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
         self.bank: str | None = None  # SHA-256 of the bank's weights, once it has joined
+        self.begin()
         state = checkpoint.load(config.out, run=self.identity)
         if state is not None:
-            self.network.load_state_dict(state["network"])
-            self.average = {key: value.to(device) for key, value in state["average"].items()}
-            self.adam.load_state_dict(state["adam"])
-            self.step, self.best, self.seconds, self.bank = (state[k] for k in ("step", "best", "seconds", "bank"))
+            self.restore(state)
             log.info("goes on at step %d", self.step)
+
+    def begin(self) -> None:
+        """What another kind of run has beyond this one's, before a checkpoint is looked for."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Raises CheckpointError where the state is of a run of another goal."""
+        if (goal := state["run"].get("goal", "faithful")) != self.config.goal:
+            raise checkpoint.CheckpointError(f"{self.config.out} holds a {goal} run: use another folder")
+        self.network.load_state_dict(state["network"])
+        self.average = {key: value.to(self.device) for key, value in state["average"].items()}
+        self.adam.load_state_dict(state["adam"])
+        self.step, self.best, self.seconds, self.bank = (state[k] for k in ("step", "best", "seconds", "bank"))
 
     def with_bank(self, step: int) -> bool:
         return self.bank is not None or (self.config.bank is not None and step >= self.config.join)
@@ -143,9 +166,11 @@ class _Run:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """The pairs of a step, (N, 3, h, h) and (N, 3, s·h, s·h) uint8."""
         c = self.config
-        rng = np.random.default_rng((c.seed, step))
-        count, edge = (c.joined_batch, self.tile) if self.with_bank(step) else (c.batch, c.crop)
-        found = [pair(self.pictures, rng, self.scale, edge, c.mix) for _ in range(count)]
+        return self.pairs(step, *((c.joined_batch, self.tile) if self.with_bank(step) else (c.batch, c.crop)))
+
+    def pairs(self, step: int, count: int, edge: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self.config.seed, step))
+        found = [pair(self.pictures, rng, self.scale, edge, self.config.mix) for _ in range(count)]
         low, target = (
             torch.from_numpy(np.stack(part).transpose(0, 3, 1, 2).copy()) for part in zip(*found, strict=True)
         )
@@ -209,14 +234,19 @@ class _Run:
         journal.write(self.step, told)
         journal.plot()
         score = sum(gain.mean for gain in found.values()) / len(found)
-        facts = export.glean_facts(self.config.architecture, asdict(shadow.config), self.pictures.licences, found)
+        c, licences = self.config, self.pictures.licences
+        facts = export.glean_facts(c.architecture, asdict(shadow.config), licences, found, c.goal)
         more = {"steps": str(self.step), "minutes": f"{self.seconds / 60:.0f}", "bank": self.bank or "none yet"}
-        if score > self.best:
+        if self.is_kept(score):
             self.best = score
             export.write(self.average, self.config.out / WEIGHTS, facts, more)
         export.write(self.average, self.config.out / LATEST, facts, more)
         self._show(scenes, enlarge)
         log.info("step %d: %s", self.step, ", ".join(f"{n} {_words(g)}" for n, g in found.items()))
+
+    def is_kept(self, score: float) -> bool:
+        """Whether weights of this mean gain take the place of those kept."""
+        return score > self.best
 
     @torch.no_grad()
     def _show(self, scenes: list[Scene], enlarge: Callable[[Tensor], Tensor]) -> None:
@@ -232,13 +262,19 @@ class _Run:
         write_sheet(self.config.out / "latest.png", torch.cat(rows), 4)
 
     def save(self) -> None:
+        checkpoint.save(self.config.out, self.state())
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` wants."""
         state: dict[str, Any] = {"run": self.identity, "step": self.step, "best": self.best, "seconds": self.seconds}
         state |= {"network": self.network.state_dict(), "average": self.average, "adam": self.adam.state_dict()}
-        checkpoint.save(self.config.out, state | {"bank": self.bank})
+        return state | {"bank": self.bank}
 
 
 def build(config: GleanTraining) -> Glean | GleanLight:
     """The network as training begins. Raises TrainingError where the settings name none or do not fit."""
+    if config.goal not in GOALS:
+        raise TrainingError(f"goal must be {' or '.join(GOALS)}, not {config.goal!r}")
     try:
         if config.architecture == "glean":
             network: Glean | GleanLight = Glean(GleanConfig(**config.network))

@@ -23,12 +23,7 @@ def configure(kind: type[T], file: Path | None, options: Mapping[str, Any]) -> T
     Raises SettingsError for a file that is no TOML, unknown names and values of another type.
     """
     hints = get_type_hints(kind)
-    entries: dict[str, Any] = {}
-    if file is not None:
-        try:
-            entries = tomllib.loads(file.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{file.name} is not TOML: {error}") from error
+    entries = read(file)
     if unknown := sorted(entries.keys() - hints.keys()):
         raise SettingsError(f"unknown settings {', '.join(unknown)}: there are {', '.join(sorted(hints))}")
     entries = {name: _converted(name, value, hints[name]) for name, value in entries.items()}
@@ -41,6 +36,16 @@ def configure(kind: type[T], file: Path | None, options: Mapping[str, Any]) -> T
     if missing := [name for name in required if name not in entries]:
         raise SettingsError(f"missing settings: {', '.join(missing)}")
     return kind(**entries)
+
+
+def read(file: Path | None) -> dict[str, Any]:
+    """The file's entries as they stand. Raises SettingsError for a file that is no TOML."""
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file.name} is not TOML: {error}") from error
 
 
 def _converted(name: str, value: Any, hint: Any) -> Any:

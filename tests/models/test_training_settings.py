@@ -12,6 +12,7 @@ from models.training.bank import BankConfig
 from models.training.glean import GleanTraining, build
 from models.training.pairs import MIX
 from models.training.settings import SettingsError, configure
+from models.training.vivid import VividTraining
 
 RUNS = Path(settings.__file__).parent / "runs"
 OPTIONS = {"data": Path("media"), "out": Path("run")}
@@ -56,6 +57,12 @@ def test_the_settings_of_what_ships_describe_a_run_whose_bank_fits() -> None:
     network = build(configure(GleanTraining, RUNS / "glean-s-x4.toml", OPTIONS))
     assert network.generator.sizes == StyleGan2Sizes(bank.channels, bank.style, bank.style, bank.mapping)
     assert network.config.scale == 4
+
+
+def test_the_vivid_run_of_what_ships_judges_pictures_of_the_banks_size() -> None:
+    bank = configure(BankConfig, RUNS / "bank.toml", OPTIONS)
+    vivid = configure(VividTraining, RUNS / "glean-s-x4-vivid.toml", OPTIONS)
+    assert (vivid.goal, vivid.judge_channels) == ("vivid", bank.judge_channels)
 
 
 def test_what_is_missing_is_named() -> None:
