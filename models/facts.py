@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.envelope import Limits
+
 RAMP = 4  # low-resolution pixels over which neighbouring tiles are blended, where a model's facts say nothing else
 
 Role = Literal["enhancer", "bank"]
@@ -34,6 +36,7 @@ class ModelFacts:
     vivid_sha256: str | None = None  # of that file
     trained_on: str = ""  # data, in one line
     envelope: str = ""  # where its quality was measured, in one line
+    limits: Limits | None = None  # the same for machines, see models/envelope.py; None: not stated
     role: Role = "enhancer"  # a bank is a StyleGAN2 generator: it is explored, and enhances nothing by itself
     architecture: str = ""  # key of models.registry.ARCHITECTURES
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)  # JSON: sizes the architecture is built from

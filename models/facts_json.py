@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from models.envelope import Limits
 from models.facts import ModelFacts
 
 VERSION = 1
@@ -16,6 +17,7 @@ MAX_TEXT = 4000  # characters of one text field
 MAX_SCALE = 64
 MAX_ENTRIES = 64  # of a configuration, and of a list in it
 MAX_SIZE = 8192  # a channel count, a number of blocks
+MAX_LIMIT = 255  # of what an estimate of a clip's degradation can be: levels, pixels, QP
 MAX_TILE = 1024  # low-resolution pixels
 
 
@@ -52,7 +54,10 @@ def parse(text: str) -> ModelFacts:
     tile, halo, ramp = values["tile"], values["halo"], values["ramp"]
     if values["role"] == "enhancer" and tile < max(2 * halo + 3 * ramp, 2 * halo + 1):
         raise FactsError(f"a tile of {tile} pixels is too small for a halo of {halo} and a ramp of {ramp}")
-    return ModelFacts(**values | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"])})
+    limits = None if values["limits"] is None else Limits(**values["limits"])
+    return ModelFacts(
+        **values | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"]), "limits": limits}
+    )
 
 
 def _text(value: object) -> bool:
@@ -85,6 +90,16 @@ def _config(value: object) -> bool:
     )
 
 
+def _limits(value: object) -> bool:
+    """Bounds as they are kept: each a number from 0 to MAX_LIMIT or nothing, and what was trained for as truths."""
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(Limits)}:
+        return False
+    bounds = [bound for name, bound in value.items() if name not in ("interlaced", "grey")]
+    return all(bound is None or (type(bound) in (int, float) and 0 <= bound <= MAX_LIMIT) for bound in bounds) and all(
+        isinstance(value[name], bool) for name in ("interlaced", "grey")
+    )
+
+
 def _plain(value: object) -> bool:
     if isinstance(value, bool) or value is None:
         return True
@@ -94,7 +109,7 @@ def _plain(value: object) -> bool:
 
 
 _OUTSIDE = {"weights", "sha256", "vivid"}  # a file can hold neither its own name nor its own digest
-_LATER: dict[str, Any] = {"vivid_sha256": None}  # facts written before there were these
+_LATER: dict[str, Any] = {"limits": None, "vivid_sha256": None}  # facts written before there were these
 
 
 def _sha256(value: object) -> bool:
@@ -113,6 +128,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "licence": _text,
     "trained_on": _text,
     "envelope": _text,
+    "limits": _or_none(_limits),
     "role": _one_of("enhancer", "bank"),
     "architecture": _text,
     "config": _config,
