@@ -13,6 +13,7 @@ import typer
 from commands.check_vectors import check_vectors
 from commands.clips import enhance, probe, sample, submit
 from commands.degrade import degrade
+from commands.evaluate import evaluate
 from commands.explore import explore
 from commands.models import models_app
 from commands.service import api, openapi, serve, worker
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, api, worker, enhance, submit, explore, probe, sample, degrade, openapi):
+for command in (serve, api, worker, enhance, submit, explore, probe, sample, degrade, evaluate, openapi):
     app.command()(command)
 models_app.command("check-vectors")(check_vectors)
 app.add_typer(models_app, name="models")

@@ -2,7 +2,7 @@
 
 Each frame is compared with the one before, moved along the truth's optical flow. Parts that stand still and parts that
 move are reported apart: on the former every change is noise, the codec or the enlargement; on the latter the flow's own
-errors are in it too, so the truth's figure is the floor.
+errors are in it too. Blur lowers both, so a figure is read beside the truth's own.
 """
 
 from __future__ import annotations
