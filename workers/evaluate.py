@@ -20,10 +20,10 @@ from media.resize import resize
 from models.catalog import Catalog
 from models.degradation.profiles import degrade, degrade_frames, find
 from models.enhancer import Enhancer
-from models.evaluation import bicubic, fidelity
+from models.evaluation import bicubic, detections, fidelity
 from models.evaluation.flicker import Flicker, Motion, flicker, motion
 from models.evaluation.perceptual import piq_version
-from models.evaluation.results import BICUBIC, TRUTH, Degradation, Evaluation, Measured
+from models.evaluation.results import BICUBIC, SOURCE, TRUTH, Degradation, Evaluation, Measured
 from models.evaluation.sheet import Sheet
 from models.evaluation.sources import EDGE, Source, read, sources
 from models.registry import load
@@ -73,11 +73,12 @@ def evaluate(
     names = tuple(dict.fromkeys((*((LANCZOS,) if _lanczos_fits(catalog, plan.scale) else ()), *plan.models)))
     enhancers = {name: open_model(name, plan, catalog) for name in names}
     result = Evaluation(plan.scale, names, plan.profiles, plan.seed, _about(plan, enhancers, found, version))
+    seekers = detections.detectors()
     on_source(0, len(found))
     for done, source in enumerate(found, start=1):
         truth = read(source, plan.scale, plan.frames)
         for profile in plan.profiles:
-            _measure(source, truth, profile, plan, enhancers, result, sheet)
+            _measure(source, truth, profile, plan, enhancers, seekers, result, sheet)
         on_source(done, len(found))
     return result
 
@@ -112,6 +113,7 @@ def _measure(
     profile: str,
     plan: EvaluationPlan,
     enhancers: dict[str, Enhancer],
+    seekers: dict[str, detections.Detector],
     result: Evaluation,
     sheet: Sheet | None,
 ) -> None:
@@ -127,12 +129,33 @@ def _measure(
     result.degradations.append(Degradation(name, profile, seed, (width, height), len(low), worse.parameters))
     moves = motion(targets) if len(targets) > 1 else None
     taken = sorted({int((i + 0.5) * len(low) / SCORED) for i in range(SCORED)})
+    wanted = {what: [seek(targets[i]) for i in taken] for what, seek in seekers.items()}
     shown: list[tuple[str, Bytes]] = []
+
+    def detected(frames: Sequence[Bytes]) -> dict[str, detections.Counts]:
+        """Of the scored frames."""
+        return {
+            what: sum(
+                (detections.match(seek(frames[i]), boxes) for i, boxes in zip(taken, wanted[what], strict=True)),
+                detections.Counts(),
+            )
+            for what, seek in seekers.items()
+        }
 
     def add(method: str, frames: Sequence[Bytes], failed: int) -> None:
         scored = fidelity.mean([fidelity.measure(frames[i], targets[i], plan.scale) for i in taken])
         result.measured.append(
-            Measured(name, source.scene, source.kind, profile, method, scored, _flicker(frames, moves), failed)
+            Measured(
+                name,
+                source.scene,
+                source.kind,
+                profile,
+                method,
+                scored,
+                _flicker(frames, moves),
+                failed,
+                detected(frames),
+            )
         )
         shown.append((method, frames[taken[0]]))
 
@@ -140,9 +163,14 @@ def _measure(
     for method, enhancer in enhancers.items():
         outputs = [enlarge(frame, enhancer) for frame in low]
         add(method, [frame for frame, _ in outputs], sum(failed for _, failed in outputs))
+    if seekers:
+        size = (width, height)
+        blocks = [np.asarray(cv2.resize(f, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8) for f in low]
+        found = detected(blocks)
+        result.measured.append(Measured(name, source.scene, source.kind, profile, SOURCE, None, None, detections=found))
     if moves is not None:
-        found = _flicker(targets, moves)
-        result.measured.append(Measured(name, source.scene, source.kind, profile, TRUTH, None, found))
+        still = _flicker(targets, moves)
+        result.measured.append(Measured(name, source.scene, source.kind, profile, TRUTH, None, still))
     if sheet is not None:
         sheet.add(source.scene, profile, low[taken[0]], [*shown, (TRUTH, targets[taken[0]])])
 

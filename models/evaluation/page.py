@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from models.evaluation.detections import NONE, Counts
 from models.evaluation.fidelity import BETTER
 from models.evaluation.flicker import STILL
 from models.evaluation.gain import LEVEL, RESAMPLES, Gain
-from models.evaluation.results import TRUTH, Evaluation
+from models.evaluation.results import BICUBIC, SOURCE, TRUTH, Evaluation
 
 _HEADS = {
     "psnr": "PSNR, dB",
@@ -57,6 +58,14 @@ def _lines(evaluations: Sequence[Evaluation], command: str) -> Iterator[str]:
     )
     yield ""
     yield ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + "."
+    yield ""
+    if any(found.sought() for found in evaluations):
+        yield (
+            "Detections: people by OpenCV's HOG, faces and plates by its Haar cascades, against those on the truth, at"
+            " an overlap (IoU) of 0.5; F1 of all scenes together. `source` repeats the source's pixels."
+        )
+    else:
+        yield f"{NONE[0].upper()}{NONE[1:]}."
     for found in evaluations:
         for profile in found.profiles:
             yield from _profile(found, profile)
@@ -80,6 +89,7 @@ def _profile(found: Evaluation, profile: str) -> Iterator[str]:
         for measure in BETTER:
             yield f"| {method} | {measure} | {_gain(found.gain(method, profile, measure), _DIGITS[measure])} |"
     yield from _flickers(found, profile)
+    yield from _detections(found, profile)
     yield ""
     yield "| scene: PSNR gain, dB | " + " | ".join(found.models) + " |"
     yield "|---" * (1 + len(found.models)) + "|"
@@ -105,3 +115,21 @@ def _flickers(found: Evaluation, profile: str) -> Iterator[str]:
         flicker = found.flicker(method, profile)
         parts = ("–" if value is None else f"{value:.2f}" for value in (flicker.static, flicker.moving))
         yield f"| {method} | " + " | ".join(parts) + " |"
+
+
+def _detections(found: Evaluation, profile: str) -> Iterator[str]:
+    if not found.sought():
+        return
+    yield ""
+    yield "| detections | of | on the truth | precision | recall | F1 | beyond bicubic |"
+    yield "|---|---|---|---|---|---|---|"
+    for what in found.sought():
+        for method in (SOURCE, *found.methods()):
+            counts = sum(found.detections(method, profile, what).values(), Counts())
+            verdict = found.verdict(method, profile, what)
+            cells = ("–" if v is None else f"{v:.2f}" for v in (counts.precision, counts.recall, counts.f1))
+            gain = verdict.words
+            if verdict.gain is not None:
+                gain += f": {verdict.gain:+.2f} ({verdict.low:+.2f} to {verdict.high:+.2f})"
+            said = "" if method == BICUBIC else gain
+            yield f"| {method} | {what} | {counts.wanted} | {' | '.join(cells)} | {said} |"

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from models.evaluation import fidelity, gain
+from models.evaluation.detections import NONE, Counts, Verdict, verdict
 from models.evaluation.fidelity import BETTER, Fidelity
 from models.evaluation.flicker import Flicker
 from models.evaluation.gain import Gain
 
 BICUBIC = "bicubic"
+SOURCE = "source"  # as a method: its pixels repeated; only what is detected on it says something
 TRUTH = "truth"  # as a method: only its flicker says something
 FLICKERS = ("static", "moving")
 
@@ -28,6 +30,7 @@ class Measured:
     fidelity: Fidelity | None  # of a clip the mean over the frames that were measured; None for the truth itself
     flicker: Flicker | None  # of clips
     failed: int = 0  # frames whose network gave no valid pixels, and which were resized instead
+    detections: dict[str, Counts] = field(default_factory=dict)  # by what was looked for, over the scored frames
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -93,6 +96,22 @@ class Evaluation:
         ]
         return gain.by_scene(pairs)
 
+    def sought(self) -> tuple[str, ...]:
+        """What detectors looked for; empty where there were none."""
+        return tuple(dict.fromkeys(what for m in self.measured for what in m.detections))
+
+    def detections(self, method: str, profile: str, what: str) -> dict[str, Counts]:
+        """By scene."""
+        scenes: dict[str, Counts] = {}
+        for m in self.of(method, profile).values():
+            scenes[m.scene] = scenes.get(m.scene, Counts()) + m.detections[what]
+        return scenes
+
+    def verdict(self, method: str, profile: str, what: str) -> Verdict:
+        """What the method gains over bicubic in detections."""
+        ours, theirs = (self.detections(name, profile, what) for name in (method, BICUBIC))
+        return verdict(ours, theirs, self.seed)
+
     def to_json(self) -> dict[str, Any]:
         """Every number with its seeds, parameters and versions, and the summary that the page shows."""
         summary = [
@@ -119,9 +138,24 @@ class Evaluation:
             "about": self.about,
             "better": {name: "more" if sign > 0 else "less" for name, sign in BETTER.items()},
             "summary": summary,
+            "detections": self._detections() or NONE,
             "degradations": [asdict(d) for d in self.degradations],
             "measured": [m.to_json() for m in self.measured],
         }
+
+    def _detections(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "profile": profile,
+                "method": method,
+                "of": what,
+                **sum(self.detections(method, profile, what).values(), Counts()).to_json(),
+                "over_bicubic": asdict(self.verdict(method, profile, what)),
+            }
+            for profile in self.profiles
+            for what in self.sought()
+            for method in (SOURCE, *self.methods())
+        ]
 
 
 def _mean(values: Iterable[tuple[str, float | None]]) -> float | None:

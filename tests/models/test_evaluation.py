@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models.degradation.matlab import imresize
-from models.evaluation import bicubic, fidelity, flicker, gain, sources
+from models.evaluation import bicubic, detections, fidelity, flicker, gain, sources
 from models.training.data import DataError
 
 
@@ -112,3 +112,33 @@ def test_unusable_sources_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no clip")
     with pytest.raises(DataError, match=r"bad\.mp4 is not a readable clip"):
         sources.read(sources.sources(tmp_path)[0], 4, 1)
+
+
+def test_detections_are_matched_one_to_one_at_half_overlap() -> None:
+    wanted = [(0, 0, 10, 10), (50, 50, 20, 20)]
+    assert detections.iou((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
+    twice = detections.match([(1, 0, 10, 10), (0, 1, 10, 10), (80, 80, 5, 5)], wanted)
+    assert twice == detections.Counts(hits=1, found=3, wanted=2)
+    assert (twice.precision, twice.recall, twice.f1) == pytest.approx((1 / 3, 1 / 2, 2 / 5))
+    assert detections.match([], []).f1 is None
+
+
+def test_a_gain_in_detections_is_said_only_where_it_is_shown() -> None:
+    scenes = [str(i) for i in range(12)]
+    all_of_them = dict.fromkeys(scenes, detections.Counts(2, 2, 2))
+    half = dict.fromkeys(scenes, detections.Counts(1, 2, 2))
+    found = detections.verdict(all_of_them, half, 0)
+    assert (found.gain, found.words) == (pytest.approx(0.5), "gain")
+    assert detections.verdict(half, all_of_them, 0).words == "loss"
+    assert detections.verdict(half, half, 0).words == "no gain"
+    one = half | {"0": detections.Counts(2, 2, 2)}
+    assert detections.verdict(one, half, 0).words == "no gain"  # one scene of twelve shows nothing
+    none = dict.fromkeys(scenes, detections.Counts())
+    assert detections.verdict(none, none, 0) == detections.Verdict(None, None, None, "no gain (nothing detected)")
+
+
+def test_detectors_are_those_that_opencv_carries() -> None:
+    found = detections.detectors()
+    assert ("people" in found) == hasattr(cv2, "HOGDescriptor")
+    for seek in found.values():
+        assert seek(np.full((160, 160, 3), 128, np.uint8)) == []
