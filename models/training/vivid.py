@@ -42,6 +42,7 @@ class VividTraining(GleanTraining):
     rate: float = 1e-4
     judge_rate: float = 1e-3
     pixel: float = 1.0  # weights of the losses
+    coarse: float = 1.0
     feature: float = 0.05
     adversarial: float = 0.005
     settle: int = 200  # steps at the start in which only the discriminator learns
@@ -154,15 +155,22 @@ class VividRun(Run):
                 wanted = self.judge.look(self._changed(y))
             given = self.judge.look(self._changed(out))
             logits = self.judge.decide(given[-1])
-        pixel = torch.sqrt(((out - y) / 2).square() + SMOOTH).mean()
+        pixel, coarse = charbonnier(out, y), charbonnier(*(nn.functional.avg_pool2d(p, self.scale) for p in (out, y)))
         feature, maker = feature_loss(given, wanted), adversarial.maker_loss(logits.float())
         self.adam.zero_grad(set_to_none=True)
-        (c.pixel * pixel + c.feature * feature + c.adversarial * maker).backward()  # type: ignore[no-untyped-call]
+        loss = c.pixel * pixel + c.coarse * coarse + c.feature * feature + c.adversarial * maker
+        loss.backward()  # type: ignore[no-untyped-call]
         slope = nn.utils.clip_grad_norm_(self.network.parameters(), c.clip)
         self.adam.step()
         average.follow(self.average, self.network, min(c.averaging, (1 + self.step) / (10 + self.step)))
-        losses = {"loss": pixel, "feature": feature, "maker": maker, "gradient": slope}
+        losses = {"loss": pixel, "coarse": coarse, "feature": feature, "maker": maker, "gradient": slope}
+        losses["shift"] = (out - y).mean((0, 2, 3)).abs().max() * 127.5  # of a colour, in 8-bit levels
         return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def charbonnier(given: Tensor, wanted: Tensor) -> Tensor:
+    """Of pictures in [-1, 1], in units of [0, 1]; as a faithful run's."""
+    return torch.sqrt(((given - wanted) / 2).square() + SMOOTH).mean()
 
 
 def feature_loss(given: list[Tensor], wanted: list[Tensor]) -> Tensor:

@@ -9,7 +9,25 @@ from typing import Any
 
 import pytest
 
+from models import weights_io
+from models.catalog import MODELS, Catalog
 from pipeline.job import JobState
+
+
+def test_detail_is_kept_to_two_decimals_for_a_model_that_has_it(
+    serve: Callable[..., Any], clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    held = weights_io.read(weights_io.FOLDER / "espcn-x4.safetensors")
+    facts = Catalog(folder).add("both", held, MODELS["espcn-x4"], {key: value * 1.01 for key, value in held.items()})
+    service = serve(models_dir=folder)
+    listed = {model["name"]: model["vivid_sha256"] for model in service.http.get("/v1/models").json()["models"]}
+    assert (listed["both"], listed["espcn-x4"]) == (facts.vivid_sha256, None)
+    answer = service.submit(clip, model="both", detail="0.256")
+    assert (answer.status_code, answer.json()["options"]["detail"]) == (202, 0.26)
+    assert service.jobs.get(answer.json()["id"]).options.detail == 0.26
+    refused = service.submit(clip, model="espcn-x4", detail="0.3")
+    assert (refused.status_code, refused.json()["code"]) == (422, "no-vivid-training")
 
 
 def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from redis import Redis
 
+from media.facts_json import to_json
 from media.probe import probe
 from media.reader import VideoReader
 from models.catalog import Catalog
 from models.importing import import_model
 from models.registry import DetailError, load
 from pipeline.frames_shared import SharedFrameStore
-from pipeline.job import ClipOptions
+from pipeline.job import ClipOptions, Codec, Job
 from pipeline.options import OptionError
 from pipeline.settings import Settings
 from pipeline.tasks import SegmentKey
@@ -25,10 +29,13 @@ from tests.media.clips import LIMITS, write_clip
 from tests.models.model_maker import write_light
 from tests.workers.rig import Doubling as AnyNetwork
 from tests.workers.rig import Rig, enhancer, picture_tiles
+from workers import clip
 from workers.loaded import LoadedModels
 from workers.local import decide_local, enhance_local
 from workers.plane_redis import RedisPlane
 from workers.report import STATEMENT_LEARNED, STATEMENT_VIVID
+from workers.room import Room, open_room
+from workers.segment import enhance_segment
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +126,43 @@ def test_a_vivid_training_that_was_replaced_is_loaded_anew(tmp_path: Path) -> No
     )
     tiles = picture_tiles(1)
     assert not np.array_equal(made[0].enhance(tiles).pixels, made[1].enhance(tiles).pixels)
+
+
+@pytest.fixture
+def room(
+    redis_url: str, redis: Redis, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Room, Rig]]:
+    """Of the clip worker, with an enhance worker beside it; both have the folder's models."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("GLEANER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("GLEANER_MODELS_DIR", str(folder))
+    monkeypatch.setenv("GLEANER_FRAME_STORE_DIR", str(tmp_path / "frames"))
+    with open_room() as found:
+        models = LoadedModels("cpu", 1, Catalog(folder))
+        yield found, Rig(redis, found.store, enhancer(AnyNetwork()), models=models)
+
+
+def test_the_services_segments_and_previews_have_it_too(room: tuple[Room, Rig], folder: Path, tmp_path: Path) -> None:
+    here, rig = room
+    source = write_clip(tmp_path / "in.mp4", size=(40, 32), frames=3)
+    wanted, _ = enhance(source, tmp_path / "local.mkv", folder, model="both", detail=0.5)
+    facts = probe(source, LIMITS)
+    for name in ("whole", "preview"):
+        here.files.create(name)
+        here.files.source(name).write_bytes(source.read_bytes())
+        options = ClipOptions(model="both", scale=4, codec=Codec.FFV1, detail=0.5)
+        told = {"source_name": "in.mp4", "source_sha256": "0" * 64, "source_bytes": 1, "clip": to_json(facts)}
+        here.jobs.create(Job(id=name, options=options, scale=4, created_at=time.time(), **told))
+    with rig.running():
+        clip.plan("whole")
+        enhance_segment(here, here.jobs.get("whole"), 0)
+        clip.preview("preview")
+    with VideoReader(made := here.files.segment("whole", 0, ".mkv"), probe(made, LIMITS)) as reader:
+        assert all(np.array_equal(frame.image, one) for frame, one in zip(reader, wanted, strict=True))
+    after = cv2.imread(str(here.files.preview("preview", 0, "after")))[..., ::-1]
+    differences = [np.abs(np.int_(after) - one).mean() for one in (wanted[0], *faithful(source, tmp_path, folder))]
+    assert differences[0] < 1 < min(differences[1:])  # the result has been through YUV
+
+
+def faithful(source: Path, tmp_path: Path, folder: Path) -> list[np.ndarray]:
+    return enhance(source, tmp_path / "faithful.mkv", folder, model="both")[0][:1]
