@@ -48,6 +48,8 @@ def enhance(
         options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail)
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
+        if plan.outside_envelope:
+            typer.echo(f"outside of what the model was measured on: {'; '.join(plan.outside_envelope)}", err=True)
         with progress_bars() as progress:
             bar = progress.add_task(f"{options.model} ×{plan.scale}", total=plan.clip.frames, fps="", reused="")
             began = time.monotonic()

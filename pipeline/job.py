@@ -125,6 +125,8 @@ class Job(BaseModel):
     started_at: float | None = None
     finished_at: float | None = None
     segments: int | None = None  # known once planned
+    estimate: dict[str, Any] | None = None  # planned: how degraded the clip is (media.estimate), as JSON; None: unknown
+    outside_envelope: tuple[str, ...] = ()  # where that lies beyond what the model was measured on, in words
     frames_total: int | None = None  # as counted at planning; the report has the frames really written
     problem: Problem | None = None
     result: dict[str, Any] | None = None  # done: file name, bytes, sha256, summary

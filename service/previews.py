@@ -20,7 +20,7 @@ from service.follow import follow
 from service.lookup import cancel, find_job
 from service.problems import PROBLEMS, ProblemError
 from service.schemas import ClipFactsBody, EstimateBody, OutputBody, PreviewBody, ProblemBody, SampleBody
-from service.views import missing_workers, options_body, source_body
+from service.views import degradation_body, missing_workers, options_body, source_body
 
 PREVIEWS = "/v1/previews"
 GRACE_S = 20.0  # a kind of worker of which none was seen for so long will not come
@@ -68,6 +68,8 @@ def preview_body(job: Job) -> PreviewBody:
         clip=ClipFactsBody.model_validate(job.clip),
         output=OutputBody.model_validate(result["output"]),
         estimate=None if result.get("estimate") is None else EstimateBody.model_validate(result["estimate"]),
+        degradation=degradation_body(job),
+        outside_envelope=list(job.outside_envelope),
         samples=[
             SampleBody(
                 time_s=sample["time_s"],

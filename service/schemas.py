@@ -122,6 +122,24 @@ class ResultBody(BaseModel):
     name: str = Field(description="What a download is called.")
 
 
+class DegradationBody(BaseModel):
+    """How degraded the clip is, estimated from a few frames. Levels are of 8 bits, pixels the source's."""
+
+    frames: int = Field(description="How many were looked at.")
+    noise: float = Field(description="Standard deviation on flat places, levels.")
+    blur: float | None = Field(description="Sigma of the equivalent Gaussian, pixels; null where there are no edges.")
+    blockiness: float = Field(description="Steps at the 8-pixel grid beyond those elsewhere, levels.")
+    combing: float = Field(description="Share of the pixels combed in the worst frame.")
+    interlaced: bool = Field(description="Fields of two times are left in single frames.")
+    grey: bool
+    level: float = Field(description="Mean luma, levels.")
+    contrast: float = Field(description="Levels between the 5th and the 95th percentile of luma.")
+    dark: bool
+    low_contrast: bool
+    quantiser: float | None = Field(description="Mean QP of H.264; null for other codecs.")
+    bits_per_pixel: float | None = Field(description="Of the whole file; null where its frames were not counted.")
+
+
 class LinksBody(BaseModel):
     self: str
     events: str
@@ -141,6 +159,10 @@ class ClipBody(BaseModel):
     source: SourceBody
     clip: ClipFactsBody
     output: OutputBody
+    estimate: DegradationBody | None = Field(description="How degraded the clip is. Once planned.")
+    outside_envelope: list[str] = Field(
+        description="Where the estimate lies beyond what the model was measured on; empty: nowhere, or not known."
+    )
     frames_done: int
     frames_total: int | None
     frames_resized: int = Field(description="Frames that could only be resized; labelled in the report.")
@@ -183,6 +205,8 @@ class PreviewBody(BaseModel):
     clip: ClipFactsBody
     output: OutputBody
     estimate: EstimateBody | None = Field(description="null where the clip does not say how many frames it has.")
+    degradation: DegradationBody | None = Field(description="How degraded the clip is: `estimate` of a clip.")
+    outside_envelope: list[str] = Field(description="As of a clip.")
     samples: list[SampleBody]
 
 

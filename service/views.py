@@ -19,6 +19,7 @@ from service.schemas import (
     ClipBody,
     ClipFactsBody,
     DamageBody,
+    DegradationBody,
     LinksBody,
     OptionsBody,
     OutputBody,
@@ -55,6 +56,8 @@ def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence
         source=source_body(job),
         clip=ClipFactsBody.model_validate(job.clip),
         output=output_body(output_of(job.options, job.scale, from_json(job.clip))),
+        estimate=degradation_body(job),
+        outside_envelope=list(job.outside_envelope),
         frames_done=progress.frames_done,
         frames_total=job.frames_total,
         frames_resized=progress.frames_resized,
@@ -77,6 +80,10 @@ def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence
 
 def options_body(job: Job) -> OptionsBody:
     return OptionsBody.model_validate({**job.options.model_dump(), "scale": job.scale})
+
+
+def degradation_body(job: Job) -> DegradationBody | None:
+    return None if job.estimate is None else DegradationBody.model_validate(job.estimate)
 
 
 def source_body(job: Job) -> SourceBody:

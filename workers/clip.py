@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import structlog
 
+from media.estimate.clip import estimate_clip
 from media.facts_json import from_json
 from media.plan import plan_segments
+from models.envelope import outside_envelope
 from pipeline.job import Job, JobState
 from workers.finishing import finish_clip
 from workers.preview import make_preview
@@ -22,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 def plan(job_id: str) -> None:
-    """Cut the clip into segments on key frames and queue the first of them."""
+    """Cut the clip into segments on key frames, estimate how degraded it is, and queue the first segments."""
     run_step(job_id, "plan", JobState.PLANNING, _plan)
 
 
@@ -44,10 +46,20 @@ def preview(job_id: str) -> None:
 def _plan(room: Room, job: Job) -> None:
     clip = from_json(job.clip)
     output_of(job, clip)  # fails now rather than in every segment
+    model = room.model(job)
     room.files.create(job.id)
     cut = plan_segments(room.files.source(job.id), clip, room.settings.segment_s)
     write_spans(room.files.plan(job.id), cut.spans)
-    room.jobs.transition(job.id, JobState.RUNNING, segments=len(cut.spans), frames_total=cut.frames)
+    found = estimate_clip(room.files.source(job.id), clip)
+    outside = outside_envelope(model.name, model.limits, found)
+    room.jobs.transition(
+        job.id,
+        JobState.RUNNING,
+        segments=len(cut.spans),
+        frames_total=cut.frames,
+        estimate=None if found is None else found.to_json(),
+        outside_envelope=outside,
+    )
     # Only the first few: each segment queues a later one, so that clips take turns however long they are.
     room.clips.enqueue_segments(job.id, range(min(len(cut.spans), room.settings.segments_ahead)))
-    log.info("clip planned", job=job.id, stage="plan", segments=len(cut.spans), frames=cut.frames)
+    log.info("clip planned", job=job.id, stage="plan", segments=len(cut.spans), frames=cut.frames, outside=outside)

@@ -6,6 +6,7 @@ import time
 
 import structlog
 
+from media.estimate import degradation
 from media.facts_json import from_json
 from media.remux import join
 from pipeline.job import Job, JobState
@@ -43,6 +44,7 @@ def finish_clip(room: Room, job: Job) -> None:
         scale=job.scale,
         output=output,
         requested=job.options.model_dump(mode="json"),
+        estimate=None if job.estimate is None else degradation.from_json(job.estimate),
     )
     sha256, size = sha256_of(result), result.stat().st_size
     summary = summarise(subject, logs, joined, sha256, size)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media.estimate.clip import estimate_clip
+from media.estimate.degradation import Degradation
 from media.output import decide, output_size
 from media.probe import probe
 from media.reader import VideoReader
@@ -16,6 +18,7 @@ from media.remux import join
 from media.types import ClipFacts, OutputSettings
 from media.writer import VideoWriter
 from models.catalog import Catalog
+from models.envelope import outside_envelope
 from models.registry import load
 from pipeline.job import ClipOptions
 from pipeline.limits import probe_limits
@@ -37,20 +40,24 @@ class LocalPlan:
     options: ClipOptions
     scale: int
     output: OutputSettings
+    estimate: Degradation | None  # how degraded the clip is, where that could be told
+    outside_envelope: list[str]  # where that lies beyond what the model was measured on, in words
 
 
 def decide_local(source: Path, out: Path, options: ClipOptions, settings: Settings) -> LocalPlan:
-    """Probe the clip and check what was asked for.
+    """Probe the clip, check what was asked for and estimate how degraded the clip is.
 
     Raises MediaError, OptionError, UnknownModel; FileNotFoundError where the folder of `out` is not there.
     """
     clip = probe(source, probe_limits(settings, max_bytes=None))
-    scale = check(options, Catalog(settings.models_dir).enhancer(options.model), clip.display_size[1])
+    model = Catalog(settings.models_dir).enhancer(options.model)
+    scale = check(options, model, clip.display_size[1])
     width, height = output_size(clip, scale, options.target_height)
     output = decide(clip, width, height, options.codec.value, options.quality.value)
     if not out.parent.is_dir():
         raise FileNotFoundError(f"the folder of {out.name} does not exist; make it first")
-    return LocalPlan(clip, options, scale, output)
+    found = estimate_clip(source, clip)
+    return LocalPlan(clip, options, scale, output, found, outside_envelope(model.name, model.limits, found))
 
 
 def enhance_local(
@@ -103,6 +110,7 @@ def enhance_local(
             scale=plan.scale,
             output=plan.output,
             requested=plan.options.model_dump(mode="json"),
+            estimate=plan.estimate,
         )
         summary = summarise(subject, [log_file], joined, sha256_of(out), out.stat().st_size)
         if report is not None:

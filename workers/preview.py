@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 import structlog
 
+from media.estimate.clip import estimate_clip
 from media.facts_json import from_json
 from media.reader import sample_frames
 from media.resize import resize
 from media.types import ClipFacts, Image, OutputSettings, VideoFrame
+from models.envelope import outside_envelope
 from pipeline.heartbeat import alive
 from pipeline.job import Job, JobState
 from pipeline.tasks import SegmentKey
@@ -57,9 +59,17 @@ def make_preview(room: Room, job: Job) -> None:
         _write_png(after_file, as_shown(after, clip))
         seconds = (frame.pts - (clip.start_pts or 0)) * clip.time_base
         samples.append({"time_s": round(float(seconds), 3), "before": before_file.name, "after": after_file.name})
+    found, model = estimate_clip(room.files.source(job.id), clip), room.model(job)
     result = {"estimate": _estimate(room, clip, len(frames), wall_s, tally), "samples": samples}
     result["output"] = output_json(output)
-    room.jobs.transition(job.id, JobState.DONE, finished_at=time.time(), result=result)
+    room.jobs.transition(
+        job.id,
+        JobState.DONE,
+        finished_at=time.time(),
+        result=result,
+        estimate=None if found is None else found.to_json(),
+        outside_envelope=outside_envelope(model.name, model.limits, found),
+    )
     room.metrics.inc("gleaner_jobs_total", state="done")
     log.info("preview done", job=job.id, stage="preview", frames=len(frames), seconds=round(wall_s, 2))
 

@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from media.estimate.degradation import Degradation
 from media.facts_json import to_json
 from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
+from models.envelope import outside_envelope
 from models.facts import ModelFacts
 from pipeline.version import VERSION
 from workers.added import AddedSummary, map_size
@@ -47,6 +49,7 @@ class Subject:
     scale: int
     output: OutputSettings
     requested: dict[str, Any]
+    estimate: Degradation | None = None  # how degraded the source is, where that could be told
 
 
 def summarise(
@@ -76,7 +79,9 @@ def summarise(
             "sha256": subject.source_sha256,
             "bytes": subject.source_bytes,
             "clip": to_json(subject.clip),
+            "estimate": None if subject.estimate is None else subject.estimate.to_json(),
         },
+        "outside_envelope": outside_envelope(subject.model.name, subject.model.limits, subject.estimate),
         "requested": subject.requested,
         "model": model_json(subject.model) | {"scale": subject.scale, "detail": detail},
         "output": output_json(subject.output) | {"sha256": result_sha256, "bytes": result_bytes},

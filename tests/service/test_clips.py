@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from media.estimate.degradation import Degradation
 from pipeline.heartbeat import Heartbeat
 from pipeline.job import JobKind, JobState, Problem
 from pipeline.progress import SegmentProgress
@@ -51,6 +52,19 @@ def test_the_list_can_be_narrowed_to_a_state(service: Any, seven: list[str]) -> 
     page = service.http.get("/v1/clips?state=queued&limit=4")
     assert len(ids(page)) == 4
     assert "state=queued" in page.json()["next"]
+
+
+def test_a_planned_clip_shows_how_degraded_it_is(service: Any, clip: Path) -> None:
+    job = service.submitted(clip)
+    before = service.http.get(f"/v1/clips/{job}").json()
+    assert (before["estimate"], before["outside_envelope"]) == (None, [])
+    found = Degradation(9, 21.2, None, 0.5, 0.1, False, 90.0, 140.0, 28.0, 0.125).to_json()
+    service.jobs.transition(job, JobState.PLANNING)
+    service.jobs.transition(job, JobState.RUNNING, estimate=found, outside_envelope=["noise of about 21 levels"])
+    after = service.http.get(f"/v1/clips/{job}").json()
+    assert after["estimate"] == found
+    assert after["estimate"]["interlaced"] is True
+    assert after["outside_envelope"] == ["noise of about 21 levels"]
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "WzEsMl0", "../../etc"])

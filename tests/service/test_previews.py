@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from media.estimate.degradation import Degradation
 from pipeline.heartbeat import Heartbeat
 from pipeline.job import Job, JobKind, JobState, Problem
 
@@ -26,6 +27,10 @@ OUTPUT = {
 ESTIMATE = {"seconds": 12.5, "low": 4.0, "high": 18.8, "basis": "10 frames"}
 
 
+DEGRADATION = Degradation(9, 21.2, None, 0.5, 0.1, False, 90.0, 140.0, 28.0, 0.125).to_json()
+WORDS = ["noise of about 21 levels; net was measured up to 12"]
+
+
 def waiting_preview(service: Any) -> Job | None:
     jobs = [job for job in service.jobs.list()[0] if job.kind is JobKind.PREVIEW and not job.terminal]
     return jobs[0] if jobs else None
@@ -39,7 +44,8 @@ def make_preview(service: Any, job: Job) -> None:
         for which in ("before", "after"):
             service.files.preview(job.id, number, which).write_bytes(PNG + f"{number}{which}".encode())
         samples.append({"time_s": number * 0.1, "before": f"{number}-before.png", "after": f"{number}-after.png"})
-    service.jobs.transition(job.id, JobState.DONE, result={"estimate": ESTIMATE, "samples": samples, "output": OUTPUT})
+    result = {"estimate": ESTIMATE, "samples": samples, "output": OUTPUT}
+    service.jobs.transition(job.id, JobState.DONE, result=result, estimate=DEGRADATION, outside_envelope=WORDS)
 
 
 class Worker(threading.Thread):
@@ -74,6 +80,7 @@ def test_a_dry_run_answers_with_facts_estimate_and_pictures(
     assert body["clip"]["frames"] == 10
     assert body["output"] == OUTPUT
     assert body["estimate"] == ESTIMATE
+    assert (body["degradation"], body["outside_envelope"]) == (DEGRADATION, WORDS)
     assert [sample["time_s"] for sample in body["samples"]] == [0.0, 0.1, 0.2]
     assert body["samples"][1]["after"] == f"/v1/previews/{body['id']}/1-after.png"
     picture = service.http.get(body["samples"][1]["after"])

@@ -69,6 +69,9 @@ def test_a_clip_is_enhanced_with_its_sound_and_times(start_service: StartService
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["frames"]["written"] == len(report["frame_log"]) == 60
     assert report["model"]["name"] == "lanczos"
+    assert report["source"]["estimate"] == job["estimate"]
+    assert job["estimate"]["frames"] == 9
+    assert report["outside_envelope"] == job["outside_envelope"] == []
     assert service.frames_left() == set()
     assert service.stop() == 0
     log = service.log.read_text()
@@ -164,6 +167,7 @@ def test_dry_run_shows_samples_and_an_estimate(start_service: StartService, tmp_
     assert preview["output"]["width"] == 640
     assert preview["estimate"]["low"] <= preview["estimate"]["seconds"] <= preview["estimate"]["high"]
     assert len(preview["samples"]) == 3
+    assert preview["degradation"]["quantiser"] > 10
     for picture in (s[which] for s in preview["samples"] for which in ("before", "after")):
         answer = httpx2.get(f"{service.url}{picture}")
         assert answer.headers["content-type"] == "image/png"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from media.estimate.degradation import Degradation
 from media.remux import JoinReport
 from media.types import ClipFacts, ColourTags, Damage, DamageEvent, OutputSettings
 from models.catalog import MODELS
@@ -148,6 +149,20 @@ def test_it_says_whether_consistency_was_asked_for(consistency: bool, logs: list
     summary = summarise(asked, logs, JoinReport(5, (), ()), "cd" * 32, 456)
     assert summary["consistency"]["applied"] is consistency
     assert ("shrinks" in (summary["consistency"]["how"] or "")) is consistency
+
+
+def test_footage_beyond_what_the_model_was_measured_on_is_said_to_be_so(logs: list[Path]) -> None:
+    found = Degradation(9, noise=21.2, blur=0.6, blockiness=0.5, combing=0.0, grey=False, level=90.0, contrast=140.0)
+    for model, words in (
+        ("espcn-x2", ["noise of about 21 levels; espcn-x2 was measured up to 12"]),
+        ("lanczos", []),
+    ):
+        asked = replace(subject(model), estimate=found)
+        summary = summarise(asked, logs, JoinReport(5, (), ()), "cd" * 32, 456)
+        assert summary["source"]["estimate"]["noise"] == 21.2
+        assert summary["outside_envelope"] == words
+    unknown = summarise(subject("espcn-x2"), logs, JoinReport(5, (), ()), "cd" * 32, 456)
+    assert (unknown["source"]["estimate"], unknown["outside_envelope"]) == (None, [])
 
 
 def test_a_clip_without_frames_has_a_report(tmp_path: Path) -> None:

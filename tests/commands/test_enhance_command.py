@@ -1,0 +1,53 @@
+"""`gleaner enhance` says on stderr where a clip lies beyond what the model was measured on, and in the report."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from gleaner import app
+from media.scene import frame
+
+
+def write_noisy(path: Path, sigma: float) -> Path:
+    rng = np.random.default_rng(1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "bgr0"
+        for index in range(3):
+            clean = frame(index, 160, 96, Fraction(25))
+            noisy = np.clip(np.rint(clean + sigma * rng.standard_normal((96, 160, 1))), 0, 255)
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(noisy.astype(np.uint8), "rgb24").reformat(format="bgr0"))
+            )
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("model", "sigma", "outside"), [("espcn-x2", 25, True), ("espcn-x2", 0, False), ("lanczos", 25, False)]
+)
+def test_footage_beyond_the_envelope_is_one_line_of_stderr(
+    model: str, sigma: float, outside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLEANER_THREADS", "1")
+    source, out, report = write_noisy(tmp_path / "in.mkv", sigma), tmp_path / "out.mp4", tmp_path / "report.json"
+    asked = ["enhance", source, out, "--model", model, "--scale", "2", "--report", report]
+    done = CliRunner().invoke(app, list(map(str, asked)))
+    assert done.exit_code == 0, done.output
+    told = [line for line in done.stderr.splitlines() if "measured on" in line]
+    written = json.loads(report.read_text())
+    assert len(told) == outside
+    assert written["source"]["estimate"]["noise"] == pytest.approx(sigma, rel=0.25, abs=5)
+    if outside:
+        words = written["outside_envelope"]
+        assert words[0].startswith("noise of about 2")
+        assert told == [f"outside of what the model was measured on: {'; '.join(words)}"]
+    else:
+        assert written["outside_envelope"] == []
