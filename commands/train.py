@@ -140,6 +140,20 @@ def train_parcel(
         typer.echo(f"{out}: training pictures at {factor:.2f} of their size")
 
 
+@train_app.command("halve")
+def halve(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights of a run.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write, .safetensors.")],
+) -> None:
+    """Write weights as float16, as they ship: half the bytes. They are computed with in float32 all the same."""
+    from models.training.export import halve as write_halves
+    from models.weights_io import WeightsError
+
+    with clean_errors(WeightsError):
+        sha256 = write_halves(file, out)
+        typer.echo(f"{out}: {out.stat().st_size} bytes, SHA-256 {sha256}")
+
+
 def _log() -> None:
     """Progress on stderr, a line an event."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

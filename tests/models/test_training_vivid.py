@@ -71,6 +71,7 @@ def test_both_trainings_are_one_model_with_detail(config: VividTraining, start: 
     assert {"encoder.", "decoder."} <= {f"{key.split('.')[0]}." for key in vivid.keys() - frozen}
     catalog = Catalog(tmp_path / "models")
     facts = import_model(start, "both", catalog, vivid=config.out / WEIGHTS).facts
+    assert facts.batch == 8  # its last bits depend on the batch, as those of imported ones
     alone = import_model(config.out / WEIGHTS, "alone", catalog).facts
     assert ("faithful" in facts.title, "vivid" in alone.title) == (True, True)
     tile = np.random.default_rng(0).integers(0, 255, (1, 16, 16, 3), np.uint8)
