@@ -22,6 +22,10 @@ def evaluate(
     scale: Annotated[int, typer.Option("--scale", help="Enlargement, each way.")] = 4,
     every: Annotated[int, typer.Option("--every", help="Take only every so many files; seeds stay the same.")] = 1,
     frames: Annotated[int, typer.Option("--frames", help="Consecutive frames taken of a clip.")] = 12,
+    detect: Annotated[
+        bool,
+        typer.Option("--detect/--no-detect", help="Look for people, faces and plates too, where OpenCV can (4.x)."),
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", help="Of the first file; the next takes one more.")] = 40_000,
     numbers: Annotated[Path | None, typer.Option("--json", help="Write every number to this file.")] = None,
     picture: Annotated[
@@ -52,7 +56,7 @@ def evaluate(
             raise UnusableError(f"a sheet cannot be written as {picture.name}: name it {picture.stem}.png")
         check_targets(data, (numbers, picture, document))
         plan = EvaluationPlan(
-            tuple(model), data, tuple(dict.fromkeys(profile)), scale, every, frames, seed, settings.device
+            tuple(model), data, tuple(dict.fromkeys(profile)), scale, every, frames, seed, detect, settings.device
         )
         sheet = None if picture is None else Sheet()
         with progress_bars() as progress:

@@ -30,7 +30,7 @@ class Measured:
     fidelity: Fidelity | None  # of a clip the mean over the frames that were measured; None for the truth itself
     flicker: Flicker | None  # of clips
     failed: int = 0  # frames whose network gave no valid pixels, and which were resized instead
-    detections: dict[str, Counts] = field(default_factory=dict)  # by what was looked for, over the scored frames
+    detections: dict[str, Counts] = field(default_factory=dict)  # by what was looked for, on one frame
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,7 +138,7 @@ class Evaluation:
             "about": self.about,
             "better": {name: "more" if sign > 0 else "less" for name, sign in BETTER.items()},
             "summary": summary,
-            "detections": self._detections() or NONE,
+            "detections": self._detections() or (NONE if self.about["detect"] else "not asked for"),
             "degradations": [asdict(d) for d in self.degradations],
             "measured": [m.to_json() for m in self.measured],
         }
