@@ -63,7 +63,7 @@ def _lines(evaluations: Sequence[Evaluation], command: str) -> Iterator[str]:
         yield (
             "Detections: people by OpenCV's HOG, faces and plates by its Haar cascades, against those on the truth, at"
             " an overlap (IoU) of 0.5, one frame of a clip; F1 of all scenes together, what it gains beyond bicubic"
-            " with its interval over scenes. `source` repeats the source's pixels. Single scenes have few: read the counts."
+            " with its interval over scenes. `source` repeats the source's pixels. There are few: read the counts."
         )
     elif any(found.about["detect"] for found in evaluations):
         yield ""
