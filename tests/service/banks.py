@@ -30,10 +30,15 @@ def write_bank(folder: Path, name: str = "toy", size: int = 32, **config: Any) -
         architecture="stylegan2",
         config={"channels": channels, "style_dim": 8, "latent_dim": 8, "mapping_layers": 1} | config,
     )
+    return write_model(folder, facts)
+
+
+def write_model(folder: Path, facts: ModelFacts) -> ModelFacts:
+    """A model of these facts, with a few bytes for weights. It can be asked for, not run."""
     tensors = {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
     header = json.dumps({"__metadata__": {METADATA: facts_json.dump(facts)}, **tensors}).encode()
     content = len(header).to_bytes(8, "little") + header + bytes(4)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.sha256").write_text(hashlib.sha256(content).hexdigest())
-    (folder / f"{name}.safetensors").write_bytes(content)
+    (folder / f"{facts.name}.sha256").write_text(hashlib.sha256(content).hexdigest())
+    (folder / f"{facts.name}.safetensors").write_bytes(content)
     return facts

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from models import weights_io
-from models.catalog import MODELS, Catalog
+from models.catalog import MODELS
 from pipeline.job import JobState
+from tests.service.banks import write_model
 
 
 def test_detail_is_kept_to_two_decimals_for_a_model_that_has_it(
     serve: Callable[..., Any], clip: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "models"
-    held = weights_io.read(weights_io.FOLDER / "espcn-x4.safetensors")
-    facts = Catalog(folder).add("both", held, MODELS["espcn-x4"], {key: value * 1.01 for key, value in held.items()})
+    facts = write_model(folder, replace(MODELS["espcn-x4"], name="both", vivid_sha256="0" * 64))
     service = serve(models_dir=folder)
     listed = {model["name"]: model["vivid_sha256"] for model in service.http.get("/v1/models").json()["models"]}
     assert (listed["both"], listed["espcn-x4"]) == (facts.vivid_sha256, None)
