@@ -1,0 +1,482 @@
+"""A small real RTSP server, which can lie in every way cameras do. Loopback only, not a test file.
+
+    with serve(Behaviour(codec="hevc")) as server:
+        server.url        # rtsp://127.0.0.1:PORT/live, with user and password where the behaviour asks for them
+        server.kill()     # connections are reset, the port is closed
+        server.start()    # again, on the same port
+
+RTSP 1.0 by RFC 2326 (OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN), RTP interleaved or over UDP, sender
+reports by RFC 3550, Basic and Digest authentication. Pictures come from `tests.media.camera_material` at the behaviour's rate.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from tests.media.camera_material import PAYLOAD_TYPES, Material, broken, material, payloads, sdp_lines
+
+CLOCK = 90_000
+NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+AUDIO_RATE = 8000
+REPORT_S = 0.5
+REASONS = {200: "OK", 302: "Moved Temporarily", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
+VIDEO, AUDIO = 0, 1  # tracks
+
+
+def true_time(seconds: float) -> float:
+    return seconds
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a camera does. All times are seconds since PLAY."""
+
+    loop: Material = field(default_factory=material)
+    rate: float = 25.0  # pictures sent a second; 0: none
+    stated_rate: float | None = None  # in the session description; None: the truth
+    speed: float = 1.0  # how much faster than real time everything is sent; timestamps stay those of `rate`
+    clock: Callable[[float], float] = true_time  # true time of a picture → the time its RTP timestamp tells
+    changes: Mapping[float, Material] = field(default_factory=dict)  # from this time on, another loop
+    broken_for_s: float = 0.0  # parameter sets make no sense so long, and the session description has none
+    parameters: bool = True  # parameter sets in the session description
+    video: bool = True
+    audio: bool = False  # G.711 beside it
+    reports: bool = False  # RTCP sender reports
+    utc: Callable[[float], float] | None = None  # what they tell as UTC; None: our clock
+    frames: int | None = None  # pictures after which it stops
+    at_end: str = "close"  # or "quiet", or "reset"
+    status: int = 200  # of DESCRIBE
+    location: str | None = None  # of a redirect; "self": this server again
+    silent: str | None = None  # "accept": no answer to anything; "play": no packet; "describe": none to DESCRIBE
+    auth: str | None = None  # "basic" or "digest"
+    user: str = "operator"
+    password: str = "s3cret pass/word"  # noqa: S105
+    damage_every: int = 0  # every so many pictures, one has flipped bits
+
+
+class CameraServer:
+    """A camera on a loopback port, which stays the same over `start`, `stop`, `kill`. Thread-safe."""
+
+    def __init__(self, behaviour: Behaviour, port: int = 0) -> None:
+        self.behaviour = behaviour  # may be replaced; what connects later meets the new one
+        self.port = port
+        self.requests: list[str] = []  # "METHOD url" of all clients, in order
+        self.connections = 0
+        self.playing = 0
+        self._listener: socket.socket | None = None
+        self._clients: set[Client] = set()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def address(self) -> str:
+        return f"rtsp://127.0.0.1:{self.port}/live"
+
+    @property
+    def url(self) -> str:
+        behaviour = self.behaviour
+        if behaviour.auth is None:
+            return self.address
+        password = behaviour.password.replace("/", "%2F").replace(" ", "%20").replace("@", "%40")
+        return f"rtsp://{behaviour.user}:{password}@127.0.0.1:{self.port}/live"
+
+    def start(self) -> None:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen()
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        thread = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def stop(self) -> None:
+        """Connections are closed in an orderly way."""
+        self._close(abrupt=False)
+
+    def kill(self) -> None:
+        """Connections are reset, as where a camera loses power and comes back."""
+        self._close(abrupt=True)
+
+    def freeze(self) -> None:
+        """Connections stay open, and nothing comes any more."""
+        with self._lock:
+            for client in self._clients:
+                client.frozen.set()
+
+    def _close(self, abrupt: bool) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            client.close(abrupt)
+        threads, self._threads = self._threads, []
+        for thread in threads:
+            thread.join(5)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            client = Client(self, self.behaviour, connection)
+            with self._lock:
+                self.connections += 1
+                self._clients.add(client)
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: Client) -> None:
+        try:
+            client.run()
+        except OSError:
+            pass  # the other side is gone
+        finally:
+            client.close(abrupt=False)
+            with self._lock:
+                self._clients.discard(client)
+
+
+@contextmanager
+def serve(behaviour: Behaviour | None = None, port: int = 0) -> Iterator[CameraServer]:
+    """A running camera, stopped at the end."""
+    server = CameraServer(behaviour or Behaviour(), port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class Client:
+    """One connection: answers requests on its own thread, and sends media on another from PLAY on."""
+
+    def __init__(self, server: CameraServer, behaviour: Behaviour, connection: socket.socket) -> None:
+        self.server, self.behaviour, self.connection = server, behaviour, connection
+        self.frozen = threading.Event()
+        self._stopped = threading.Event()
+        self._write = threading.Lock()
+        self._tracks: dict[int, Track] = {}
+        self._nonce = secrets.token_hex(8)
+        self._sender: threading.Thread | None = None
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self, abrupt: bool) -> None:
+        self._stopped.set()
+        with suppress(OSError):
+            if abrupt:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            else:
+                self.connection.shutdown(socket.SHUT_RDWR)
+        sender = self._sender
+        if sender is not None and sender is not threading.current_thread():
+            sender.join(5)
+        self.connection.close()
+        for track in self._tracks.values():
+            track.close()
+
+    def send(self, data: bytes) -> None:
+        with self._write:
+            self.connection.sendall(data)
+
+    def run(self) -> None:
+        stream = self.connection.makefile("rb")
+        with stream:
+            while not self._stopped.is_set():
+                first = stream.read(1)
+                if not first:
+                    return
+                if first == b"$":  # the client's receiver reports
+                    head = stream.read(3)
+                    stream.read(int.from_bytes(head[1:], "big"))
+                    continue
+                line = (first + stream.readline()).decode("latin-1").strip()
+                headers: dict[str, str] = {}
+                while (header := stream.readline().decode("latin-1").strip()) != "":
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                if length := int(headers.get("content-length", "0")):
+                    stream.read(length)
+                if line:
+                    self._answer(line, headers)
+
+    def _answer(self, line: str, headers: dict[str, str]) -> None:
+        behaviour = self.behaviour
+        method, url, *_ = line.split()
+        self.server.requests.append(f"{method} {url}")
+        if behaviour.silent == "accept" or (behaviour.silent == "describe" and method == "DESCRIBE"):
+            return
+        sequence = headers.get("cseq", "0")
+        if method == "OPTIONS":
+            self._reply(200, sequence, {"Public": "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN"})
+        elif not self._allowed(method, headers):
+            challenge = 'Basic realm="camera"'
+            if behaviour.auth == "digest":
+                challenge = f'Digest realm="camera", nonce="{self._nonce}"'
+            self._reply(401, sequence, {"WWW-Authenticate": challenge})
+        elif method == "DESCRIBE":
+            self._describe(sequence)
+        elif method == "SETUP":
+            self._set_up(url, sequence, headers)
+        elif method == "PLAY":
+            self._reply(200, sequence, {"Session": "1", "Range": "npt=0.000-"})
+            self._sender = threading.Thread(target=self._play, daemon=True)
+            self._sender.start()
+        elif method == "TEARDOWN":
+            self._reply(200, sequence, {"Session": "1"})
+            self._stopped.set()
+        else:
+            self._reply(200, sequence, {"Session": "1"})
+
+    def _reply(self, status: int, sequence: str, headers: dict[str, str], body: str = "") -> None:
+        lines = [f"RTSP/1.0 {status} {REASONS.get(status, 'Error')}", f"CSeq: {sequence}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body:
+            lines += ["Content-Type: application/sdp", f"Content-Length: {len(body)}"]
+        self.send(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+
+    def _allowed(self, method: str, headers: dict[str, str]) -> bool:
+        behaviour = self.behaviour
+        given = headers.get("authorization", "")
+        if behaviour.auth is None:
+            return True
+        if behaviour.auth == "basic":
+            expected = base64.b64encode(f"{behaviour.user}:{behaviour.password}".encode()).decode()
+            return given == f"Basic {expected}"
+        fields = dict(
+            (name.strip(), value.strip(' "'))
+            for name, _, value in (part.partition("=") for part in given.removeprefix("Digest ").split(","))
+        )
+        secret = md5(f"{behaviour.user}:camera:{behaviour.password}")
+        request = md5(f"{method}:{fields.get('uri', '')}")
+        return fields.get("response") == md5(f"{secret}:{self._nonce}:{request}")
+
+    def _describe(self, sequence: str) -> None:
+        behaviour = self.behaviour
+        if behaviour.status != 200 or behaviour.location is not None:
+            target = self.server.address if behaviour.location == "self" else behaviour.location
+            status = behaviour.status if behaviour.status != 200 else 302
+            self._reply(status, sequence, {} if target is None else {"Location": target})
+            return
+        lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=camera", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]
+        if behaviour.video:
+            rate = behaviour.rate if behaviour.stated_rate is None else behaviour.stated_rate
+            parameters = behaviour.parameters and not behaviour.broken_for_s
+            lines += sdp_lines(behaviour.loop, rate, parameters=parameters, control=f"track{VIDEO}")
+        if behaviour.audio:
+            lines += ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", f"a=control:track{AUDIO}"]
+        body = "\r\n".join(lines) + "\r\n"
+        self._reply(200, sequence, {"Content-Base": self.server.address + "/"}, body)
+
+    def _set_up(self, url: str, sequence: str, headers: dict[str, str]) -> None:
+        number = int(url[-1]) if url[-1].isdigit() else VIDEO
+        wanted = headers.get("transport", "")
+        kind, rate = (PAYLOAD_TYPES[self.behaviour.loop.codec], CLOCK) if number == VIDEO else (0, AUDIO_RATE)
+        track = Track(self, kind, rate, ssrc=0x1000 + number)
+        if "interleaved=" in wanted:
+            first = int(wanted.partition("interleaved=")[2].partition("-")[0])
+            track.channel = first
+            transport = f"RTP/AVP/TCP;unicast;interleaved={first}-{first + 1}"
+        elif "client_port=" in wanted:
+            first = int(wanted.partition("client_port=")[2].partition("-")[0])
+            track.open_udp(first)
+            assert track.sockets is not None
+            ports = [udp.getsockname()[1] for udp in track.sockets]
+            transport = f"RTP/AVP;unicast;client_port={first}-{first + 1};server_port={ports[0]}-{ports[1]}"
+        else:
+            self._reply(461, sequence, {})
+            return
+        self._tracks[number] = track
+        self._reply(200, sequence, {"Session": "1;timeout=60", "Transport": transport})
+
+    def _play(self) -> None:
+        self.server.playing += 1
+        try:
+            Sending(self.behaviour, self._tracks, self._stopped, self.frozen).run()
+        except OSError:
+            pass  # the other side is gone
+        if not self._stopped.is_set() and self.behaviour.at_end != "quiet" and self.behaviour.silent is None:
+            with suppress(OSError):
+                if self.behaviour.at_end == "reset":
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                else:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+
+
+class Track:
+    """One RTP stream and its sender reports, interleaved on the RTSP connection or over UDP."""
+
+    def __init__(self, client: Client, kind: int, rate: int, ssrc: int) -> None:
+        self.rate = rate
+        self.channel: int | None = None
+        self.sockets: tuple[socket.socket, socket.socket] | None = None
+        self._client, self._kind, self._ssrc = client, kind, ssrc
+        self._targets: tuple[int, int] = (0, 0)
+        self._sequence = 65_500  # soon over the edge, as after hours
+        self._base = 0xFFFF0000  # timestamps too
+        self._sent = self._bytes = 0
+
+    def open_udp(self, first: int) -> None:
+        sockets = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)
+        for udp in sockets:
+            udp.bind(("127.0.0.1", 0))
+        self.sockets, self._targets = sockets, (first, first + 1)
+
+    def close(self) -> None:
+        for udp in self.sockets or ():
+            udp.close()
+
+    def timestamp(self, seconds: float) -> int:
+        return (self._base + round(seconds * self.rate)) & 0xFFFFFFFF
+
+    def rtp(self, payload: bytes, seconds: float, marker: bool) -> None:
+        head = struct.pack(
+            ">BBHII",
+            0x80,
+            marker << 7 | self._kind,
+            self._sequence & 0xFFFF,
+            self.timestamp(seconds),
+            self._ssrc,
+        )
+        self._sequence += 1
+        self._sent += 1
+        self._bytes += len(payload)
+        self._send(0, head + payload)
+
+    def report(self, utc: float, seconds: float) -> None:
+        """A sender report: at `utc`, the stream's clock told `seconds`."""
+        ntp = round((utc + NTP_EPOCH) * (1 << 32))
+        report = struct.pack(
+            ">BBHIQIII", 0x80, 200, 6, self._ssrc, ntp, self.timestamp(seconds), self._sent, self._bytes & 0xFFFFFFFF
+        )
+        self._send(1, report)
+
+    def _send(self, control: int, packet: bytes) -> None:
+        if self.sockets is not None:
+            self.sockets[control].sendto(packet, ("127.0.0.1", self._targets[control]))
+        elif self.channel is not None:
+            self._client.send(b"$" + struct.pack(">BH", self.channel + control, len(packet)) + packet)
+
+
+class Sending:
+    """Media of one PLAY, in real time."""
+
+    def __init__(
+        self, behaviour: Behaviour, tracks: Mapping[int, Track], stopped: threading.Event, frozen: threading.Event
+    ) -> None:
+        self._behaviour, self._tracks, self._stopped, self._frozen = behaviour, tracks, stopped, frozen
+        self._began, self._began_utc = time.monotonic(), time.time()
+        self._reported = -REPORT_S
+        self._sound = 0
+
+    def run(self) -> None:
+        behaviour = self._behaviour
+        if behaviour.silent == "play" or not behaviour.rate:
+            self._stopped.wait()
+            return
+        if not behaviour.video:
+            for tick in self._ticks(25.0):
+                self._audio(tick / 25.0)
+            return
+        self._video()
+
+    def _ticks(self, rate: float) -> Iterator[int]:
+        """0, 1, 2, ... in real time, `rate` a second, until stopped."""
+        number = 0
+        while self._wait_for(number / rate):
+            yield number
+            number += 1
+
+    def _wait_for(self, seconds: float) -> bool:
+        """Waits for a time of the stream. False where sending is over."""
+        due = self._began + seconds / self._behaviour.speed
+        if self._stopped.wait(max(0.0, due - time.monotonic())):
+            return False
+        while self._frozen.is_set():
+            if self._stopped.wait(0.05):
+                return False
+        return True
+
+    def _video(self) -> None:
+        behaviour = self._behaviour
+        interval = 1 / behaviour.rate
+        loop, base, at = behaviour.loop, 0, 0  # frame intervals before this round of the loop; units of it sent
+        changes = dict(sorted(behaviour.changes.items()))
+        sent = 0
+        while behaviour.frames is None or sent < behaviour.frames:
+            if at == len(loop.units):
+                base, at = base + len(loop.units), 0
+            unit = loop.units[at]
+            if not self._wait_for((base + unit.decoding) * interval):
+                return
+            now = (base + unit.decoding) * interval
+            if changes and unit.key and now >= next(iter(changes)):  # at a key frame, and begun anew
+                base, at = base + unit.decoding, 0
+                loop = changes.pop(next(iter(changes)))
+                unit = loop.units[0]
+            shown = (base + unit.presentation) * interval
+            if behaviour.reports and now - self._reported >= REPORT_S:
+                self._reported = now
+                self._report(now)
+            nals = broken(loop.codec, unit) if now < behaviour.broken_for_s else unit.nals
+            if behaviour.damage_every and sent % behaviour.damage_every == behaviour.damage_every - 1:
+                nals = tuple(spoilt(nal) for nal in nals)
+            self._picture(loop, nals, behaviour.clock(shown))
+            self._audio(now)
+            at += 1
+            sent += 1
+        if behaviour.at_end == "quiet":
+            self._stopped.wait()
+
+    def _picture(self, loop: Material, nals: tuple[bytes, ...], seconds: float) -> None:
+        parts = list(payloads(loop.codec, nals, (loop.width, loop.height)))
+        for number, part in enumerate(parts):
+            self._tracks[VIDEO].rtp(part, seconds, marker=number == len(parts) - 1)
+
+    def _report(self, now: float) -> None:
+        utc = self._began_utc + now if self._behaviour.utc is None else self._behaviour.utc(now)
+        for track in self._tracks.values():
+            track.report(utc, self._behaviour.clock(now))
+
+    def _audio(self, now: float) -> None:
+        """Silence in packets of 20 ms, up to now."""
+        if AUDIO not in self._tracks:
+            return
+        while self._sound * 0.02 <= now:
+            self._tracks[AUDIO].rtp(b"\xff" * (AUDIO_RATE // 50), self._sound * 0.02, marker=False)
+            self._sound += 1
+
+
+def spoilt(nal: bytes) -> bytes:
+    """The NAL unit with its later half scrambled."""
+    half = max(8, len(nal) // 2)
+    return nal[:half] + bytes(byte ^ 0x5A for byte in nal[half:])
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
