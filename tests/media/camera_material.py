@@ -151,7 +151,7 @@ def payloads(codec: str, nals: tuple[bytes, ...], size: tuple[int, int]) -> Iter
 
 
 def jpeg_payloads(jpeg: bytes, size: tuple[int, int]) -> Iterator[bytes]:
-    """RFC 2435: type 1 (4:2:0), quantisation tables sent with every picture (Q = 255), Huffman tables the standard's."""
+    """RFC 2435: type 1 (4:2:0), quantisation tables in every picture (Q = 255), Huffman tables the standard's."""
     tables, scan = b"", b""
     at = 2
     while at < len(jpeg):

@@ -6,7 +6,7 @@
         server.start()    # again, on the same port
 
 RTSP 1.0 by RFC 2326 (OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN), RTP interleaved or over UDP, sender
-reports by RFC 3550, Basic and Digest authentication. Pictures come from `tests.media.camera_material` at the behaviour's rate.
+reports by RFC 3550, Basic and Digest authentication. Pictures come from `tests.media.camera_material`, in real time.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Behaviour:
     silent: str | None = None  # "accept": no answer to anything; "play": no packet; "describe": none to DESCRIBE
     auth: str | None = None  # "basic" or "digest"
     user: str = "operator"
-    password: str = "s3cret pass/word"  # noqa: S105
+    password: str = "s3cret pass/word"
     damage_every: int = 0  # every so many pictures, one has flipped bits
 
 
@@ -259,10 +259,10 @@ class Client:
         if behaviour.auth == "basic":
             expected = base64.b64encode(f"{behaviour.user}:{behaviour.password}".encode()).decode()
             return given == f"Basic {expected}"
-        fields = dict(
-            (name.strip(), value.strip(' "'))
+        fields = {
+            name.strip(): value.strip(' "')
             for name, _, value in (part.partition("=") for part in given.removeprefix("Digest ").split(","))
-        )
+        }
         secret = md5(f"{behaviour.user}:camera:{behaviour.password}")
         request = md5(f"{method}:{fields.get('uri', '')}")
         return fields.get("response") == md5(f"{secret}:{self._nonce}:{request}")
@@ -307,10 +307,8 @@ class Client:
 
     def _play(self) -> None:
         self.server.playing += 1
-        try:
+        with suppress(OSError):  # the other side is gone
             Sending(self.behaviour, self._tracks, self._stopped, self.frozen).run()
-        except OSError:
-            pass  # the other side is gone
         if not self._stopped.is_set() and self.behaviour.at_end != "quiet" and self.behaviour.silent is None:
             with suppress(OSError):
                 if self.behaviour.at_end == "reset":
