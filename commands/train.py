@@ -28,21 +28,40 @@ DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu or
 
 @train_app.command("espcn")
 def train_espcn(
-    scale: Annotated[int, typer.Option("--scale", help="2 or 4.")],
     data: DataOption,
     out: OutOption,
+    scale: Annotated[int | None, typer.Option("--scale", help="2 or 4; or stated in FILE.")] = None,
+    config: ConfigOption = None,
+    resume: ResumeOption = False,
     minutes: MinutesOption = None,
-    share_alike: Annotated[bool, typer.Option("--share-alike/--no-share-alike", help="Use CC BY-SA pictures.")] = True,
-    threads: Annotated[int, typer.Option("--threads", help="Of torch.")] = 1,
+    share_alike: ShareAlikeOption = None,
+    threads: ThreadsOption = None,
 ) -> None:
-    """Train ESPCN on degraded pictures. SIGTERM stops it cleanly; the same command goes on."""
-    from models.training.espcn import TrainConfig, run_until_signal
+    """Train ESPCN on degraded pictures, or (domain = "y" in FILE) as published. SIGTERM stops it cleanly.
 
-    with clean_errors():
-        result = run_until_signal(
-            TrainConfig(scale, data, out, minutes=minutes, share_alike=share_alike, threads=threads)
-        )
-        typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
+    The same command goes on.
+    """
+    from models.training import espcn_y
+    from models.training.checkpoint import CheckpointError, require
+    from models.training.data import DataError
+    from models.training.espcn import TrainConfig, run_until_signal
+    from models.training.settings import SettingsError, configure, read
+    from models.training.stopping import stop_signals
+
+    with clean_errors(SettingsError, DataError, CheckpointError):
+        _log()
+        if resume:
+            require(out)
+        options = {"data": data, "out": out, "scale": scale, "minutes": minutes, "share_alike": share_alike}
+        options |= {"threads": threads}
+        if read(config).get("domain") == espcn_y.DOMAIN:
+            with stop_signals() as stopped:
+                found = espcn_y.train(configure(espcn_y.LumaTraining, config, options), stopped)
+            state = "finished" if found.finished else "stopped"
+            typer.echo(f"step {found.step}, {state}, kept {found.best:.2f} dB on luma: {out}")
+        else:
+            result = run_until_signal(configure(TrainConfig, config, options))
+            typer.echo(f"step {result.step}, {'finished' if result.finished else 'stopped'}: {result.weights}")
 
 
 @train_app.command("bank")
