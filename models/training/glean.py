@@ -32,6 +32,7 @@ from models.training.pairs import MIX, pair
 from models.training.pictures import Pictures, open_pictures
 from models.training.precision import autocast, lay_out, set_up
 from models.training.sheets import write_sheet
+from models.training.structure import structure_loss
 
 WEIGHTS = "best.safetensors"
 GOALS = ("faithful", "vivid")
@@ -39,7 +40,7 @@ LATEST = "latest.safetensors"
 SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
-MAY_CHANGE |= {"save_every_s", "evaluate_every", "mix"}
+MAY_CHANGE |= {"save_every_s", "evaluate_every", "mix", "structure"}
 MAY_CHANGE |= {"goal", "start", "judge"}  # what a vivid run began from it knows by other means
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class GleanTraining:
     cooldown: float = 0.6
     warm_up: int = 200  # steps
     clip: float = 0.5  # bound of the gradient's norm
+    structure: float = 0.0  # weight of the loss on edges, see structure.py
     averaging: float = 0.999  # of the exponential moving average of the weights
     mix: Mapping[str, float] = field(default_factory=lambda: dict(MIX))  # degradation profiles by share
     seed: int = 1
@@ -187,6 +189,11 @@ class Run:
         with autocast(self.device):
             out = self.enlarge(self.network, x)
         loss = torch.sqrt(((out.float() - y) / 2).square() + SMOOTH).mean()
+        told = {"loss": float(loss.detach())}
+        if c.structure:
+            edges = structure_loss((out.float() + 1) / 2, (y + 1) / 2)
+            told["structure"] = float(edges.detach())
+            loss = loss + c.structure * edges
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         slope = nn.utils.clip_grad_norm_(self.network.parameters(), c.clip)
@@ -194,7 +201,7 @@ class Run:
         self.step += 1
         average.follow(self.average, self.network, min(c.averaging, (1 + self.step) / (10 + self.step)))
         self.seconds += time.monotonic() - began
-        return {"loss": float(loss.detach()), "slope": float(slope)}
+        return told | {"slope": float(slope)}
 
     def enlarge(self, network: Glean | GleanLight, x: Tensor) -> Tensor:
         """Through the network, or before the bank has joined through what lies outside of it."""
