@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.addresses import CAMERA_PORTS, PRIVATE_NETWORKS, parse_networks, parse_ports
 
 MIB = 1024 * 1024
 
@@ -39,6 +41,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="Port the API listens on; 0: any free one.")
     clip_workers: int = Field(default=1, ge=1, description="Clip worker processes started by `gleaner serve`.")
     enhance_workers: int = Field(default=1, ge=1, description="Enhance worker processes started by `gleaner serve`.")
+    camera_workers: int = Field(
+        default=2, ge=0, description="Camera worker processes started by `gleaner serve`; each runs one camera."
+    )
     default_model: str = Field(default="espcn-x4", description="Model used where a request names none.")
     upload_limit_bytes: int = Field(default=4096 * MIB, ge=1, description="Largest clip accepted.")
     disk_reserve_bytes: int = Field(
@@ -61,6 +66,32 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(default=10.0, gt=0, description="A frame unacknowledged this long goes to another worker.")
     max_deliveries: int = Field(default=3, ge=1, description="Deliveries of a frame before it is given up and resized.")
+    live_window_frames: int = Field(default=3, ge=1, description="Frames of one camera in flight at once.")
+    camera_networks: str = Field(
+        default=PRIVATE_NETWORKS,
+        description="Networks where cameras may be, separated by commas. "
+        "Loopback, link-local and such count only where named themselves.",
+    )
+    camera_ports: str = Field(
+        default=CAMERA_PORTS, description="Ports that cameras may be reached on, separated by commas; or `any`."
+    )
+    listen_ports: str = Field(
+        default="18554-18563",
+        pattern="^[0-9]{1,5}-[0-9]{1,5}$",
+        description="Ports on which camera workers wait for gateways that push straight to them.",
+    )
+    media_server: str = Field(
+        default="",
+        description="RTSP URL of the media server (MediaMTX), e.g. `rtsp://mediamtx:8554`. Empty: there is none.",
+    )
+    push_key: SecretStr | None = Field(
+        default=None, description="Key with which gateways may publish new streams. Unset: only streams there are."
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Secret that seals cameras' credentials, 32 characters or more. "
+        "Unset: the file `secret.key` in the data folder, which is made.",
+    )
     threads: int = Field(
         default=0, ge=0, description="Threads of the network per worker that computes one; 0: share of the cores."
     )
@@ -72,6 +103,18 @@ class Settings(BaseSettings):
         default=7 * 86400.0, gt=0, description="How long finished jobs and their files are kept."
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+
+    @field_validator("camera_networks")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        parse_networks(text)
+        return text
+
+    @field_validator("camera_ports")
+    @classmethod
+    def _ports(cls, text: str) -> str:
+        parse_ports(text)
+        return text
 
 
 class RedisNotSetError(ValueError):
