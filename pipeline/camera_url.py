@@ -103,7 +103,7 @@ def parse_camera_url(text: str) -> CameraUrl:
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that do not match, or characters that turn into others
-        raise _malformed("its host cannot be read; write rtsp://user:password@host:554/path") from None
+        raise _bad_host("the host cannot be read; write an IPv6 address in brackets") from None
     if parts.scheme not in PORTS:
         message = "a camera's URL begins with rtsp:// or rtsps://"
         raise AddressError("camera-url-scheme", message)
