@@ -235,7 +235,11 @@ class Client:
         elif method == "SETUP":
             self._set_up(url, sequence, headers)
         elif method == "PLAY":
-            self._reply(200, sequence, {"Session": "1", "Range": "npt=0.000-"})
+            streams = [
+                f"url={self.server.address}/track{number};seq={track.sequence};rtptime={track.timestamp(0)}"
+                for number, track in self._tracks.items()
+            ]
+            self._reply(200, sequence, {"Session": "1", "Range": "npt=0.000-", "RTP-Info": ",".join(streams)})
             self._sender = threading.Thread(target=self._play, daemon=True)
             self._sender.start()
         elif method == "TEARDOWN":
@@ -327,7 +331,7 @@ class Track:
         self.sockets: tuple[socket.socket, socket.socket] | None = None
         self._client, self._kind, self._ssrc = client, kind, ssrc
         self._targets: tuple[int, int] = (0, 0)
-        self._sequence = 65_500  # soon over the edge, as after hours
+        self.sequence = 65_500  # soon over the edge, as after hours
         self._base = 0xFFFF0000  # timestamps too
         self._sent = self._bytes = 0
 
@@ -349,11 +353,11 @@ class Track:
             ">BBHII",
             0x80,
             marker << 7 | self._kind,
-            self._sequence & 0xFFFF,
+            self.sequence & 0xFFFF,
             self.timestamp(seconds),
             self._ssrc,
         )
-        self._sequence += 1
+        self.sequence += 1
         self._sent += 1
         self._bytes += len(payload)
         self._send(0, head + payload)
