@@ -54,6 +54,15 @@ class CameraSource:
     patience_s: float = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class CameraLimits:
+    """What one camera may take. Behind by more than the queue holds, decoding goes on at the next key frame."""
+
+    max_pixels: int = 16_000_000  # width x height of a picture
+    queue_bytes: int = 32 << 20  # of packets that wait for the decoder
+    queue_s: float = 4.0
+
+
 class CameraError(Exception):
     """A camera gives no pictures (any more). `code` is a key of `REMEDIES`; the message never holds a URL or a path.
 
@@ -89,4 +98,5 @@ class LiveFrame:
     grey: bool  # every chroma sample is neutral
     damaged: bool  # the decoder concealed damage in it
     facts: CameraFacts  # of this frame
-    event: str | None = None  # what the clock had to repair at this frame: see `media.camera_clock`
+    event: str | None = None  # what the clock found at this frame: see `media.camera_clock.Stamp`
+    gap_s: float = 0.0  # seconds without a frame before this one, where the event is "gap"

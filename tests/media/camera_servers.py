@@ -175,21 +175,29 @@ class Client:
         self._tracks: dict[int, Track] = {}
         self._nonce = secrets.token_hex(8)
         self._sender: threading.Thread | None = None
+        self._ended = False
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 2, 0))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self, abrupt: bool) -> None:
         self._stopped.set()
-        with suppress(OSError):
-            if abrupt:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            else:
-                self.connection.shutdown(socket.SHUT_RDWR)
+        self.end(abrupt)
         sender = self._sender
         if sender is not None and sender is not threading.current_thread():
             sender.join(5)
         self.connection.close()
         for track in self._tracks.values():
             track.close()
+
+    def end(self, abrupt: bool) -> None:
+        """Ends the connection: in an orderly way, or with a reset once the reading thread has let go of it."""
+        ended, self._ended = self._ended, True
+        if ended:
+            return
+        with suppress(OSError):
+            if abrupt:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.shutdown(socket.SHUT_RD if abrupt else socket.SHUT_RDWR)
 
     def send(self, data: bytes) -> None:
         with self._write:
@@ -240,8 +248,9 @@ class Client:
                 for number, track in self._tracks.items()
             ]
             self._reply(200, sequence, {"Session": "1", "Range": "npt=0.000-", "RTP-Info": ",".join(streams)})
-            self._sender = threading.Thread(target=self._play, daemon=True)
-            self._sender.start()
+            sender = threading.Thread(target=self._play, daemon=True)
+            sender.start()
+            self._sender = sender
         elif method == "TEARDOWN":
             self._reply(200, sequence, {"Session": "1"})
             self._stopped.set()
@@ -314,12 +323,7 @@ class Client:
         with suppress(OSError):  # the other side is gone
             Sending(self.behaviour, self._tracks, self._stopped, self.frozen).run()
         if not self._stopped.is_set() and self.behaviour.at_end != "quiet" and self.behaviour.silent is None:
-            with suppress(OSError):
-                if self.behaviour.at_end == "reset":
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    self.connection.close()
-                else:
-                    self.connection.shutdown(socket.SHUT_RDWR)
+            self.end(abrupt=self.behaviour.at_end == "reset")
 
 
 class Track:
