@@ -14,6 +14,7 @@ from redis import Redis
 
 from pipeline.tasks import FrameDone, SegmentKey
 
+KEPT = 1000  # replies, roughly, so that a camera's stream of them does not grow; far fewer are ever waiting to be read
 EXPIRE_S = 3600  # counted from the last reply; for workers that never come back
 BLOCK_MS = 2000
 FETCH = 64
@@ -30,7 +31,7 @@ class Replies:
 
     def add(self, pipe: Any, key: SegmentKey, done: FrameDone) -> None:
         """Adds the reply as part of the caller's transaction."""
-        pipe.xadd(_name(key), {"d": done.model_dump_json()})
+        pipe.xadd(_name(key), {"d": done.model_dump_json()}, maxlen=KEPT, approximate=True)
         pipe.expire(_name(key), EXPIRE_S)
 
     def wait(self, key: SegmentKey, timeout_s: float) -> FrameDone | None:

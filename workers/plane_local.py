@@ -28,6 +28,7 @@ class LocalPlane:
         self._enhancer, self._limit, self._consistency = enhancer, batch_tiles, consistency
         self._tasks: queue.SimpleQueue[tuple[int, NDArray[Any]] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Enhanced | BaseException] = queue.SimpleQueue()
+        self._abandoned: set[int] = set()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="enhance", daemon=True)
 
@@ -43,6 +44,10 @@ class LocalPlane:
     def submit(self, frame: int, tiles: NDArray[Any]) -> None:
         self._tasks.put((frame, tiles))
 
+    def abandon(self, frame: int) -> None:
+        """Nobody waits for the frame any more: it is not computed, unless it is already, and does not come back."""
+        self._abandoned.add(frame)
+
     def collect(self, timeout_s: float) -> Enhanced | None:
         try:
             done = self._done.get(timeout=timeout_s)
@@ -56,7 +61,10 @@ class LocalPlane:
         while (task := self._tasks.get()) is not None and not self._ended.is_set():
             frame, tiles = task
             try:
-                self._done.put(self._enhance(frame, tiles))
+                done = None if frame in self._abandoned else self._enhance(frame, tiles)
+                if done is not None and frame not in self._abandoned:
+                    self._done.put(done)
+                self._abandoned.discard(frame)
             except torch.AcceleratorError as error:  # the device is lost, and no later frame would fare better
                 self._done.put(error)
             except Exception as error:  # as in the service: this frame is labelled, the others go on

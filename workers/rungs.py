@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from media.output import H264_MACROBLOCKS, H264_SIDE, even
+from media.live_encoder import live_size
 from models.facts import ModelFacts
 from workers.tiles import TileGrid, make_grid
 
@@ -70,7 +70,7 @@ def plan_live(
         ratio = Fraction(scale)
     else:
         ratio = Fraction(max(models[names[0]].scales) if models else 2)
-    out_width, out_height = _fit(width * ratio, height * ratio)
+    out_width, out_height = live_size(round(width * ratio), round(height * ratio))
     reached = Fraction(out_height, height)
     rungs = {name: _network(model, reached) for name, model in models.items()}
     rungs[LANCZOS] = Rung(LANCZOS, max(1, math.ceil(reached)), LOCAL_TILE, LOCAL_HALO, LOCAL_HALO, local=True)
@@ -82,14 +82,3 @@ def _network(model: ModelFacts, ratio: Fraction) -> Rung:
     enough = [scale for scale in model.scales if scale >= ratio]
     scale = min(enough) if enough else max(model.scales)
     return Rung(model.name, scale, model.tile, model.halo, model.ramp, local=False)
-
-
-def _fit(width: Fraction, height: Fraction) -> tuple[int, int]:
-    """Even sides of this shape that H.264 holds (level 5.2)."""
-    while True:
-        w, h = even(width), even(height)
-        macroblocks = -(-w // 16) * -(-h // 16)
-        if max(w, h) <= H264_SIDE and macroblocks <= H264_MACROBLOCKS:
-            return w, h
-        over = max(Fraction(max(w, h), H264_SIDE), Fraction(math.isqrt(macroblocks * 10**6 // H264_MACROBLOCKS), 1000))
-        width, height = width / max(over, Fraction(101, 100)), height / max(over, Fraction(101, 100))
