@@ -21,6 +21,8 @@ FINISH = "workers.clip.finish"
 PREVIEW = "workers.clip.preview"
 EXPLORE = "workers.explore.run"
 FUNCTIONS = frozenset({PLAN, SEGMENT, FINISH, PREVIEW, EXPLORE})
+CAMERA = "workers.camera.run"
+CAMERA_FUNCTIONS = frozenset({CAMERA})
 
 
 class ForbiddenFunction(Exception):

@@ -52,15 +52,17 @@ def make_worker(
     functions: Collection[str] = FUNCTIONS,
     grace_s: float = GRACE_S,
     on_maintenance: Callable[[], None] | None = None,
+    queue: str = QUEUE,
+    kind: type[ClipWorker] | None = None,
 ) -> ClipWorker:
-    """A worker of the clip queue; `.work()` runs it until SIGTERM or SIGINT.
+    """A worker of the clip queue, or of another with a kind of its own; `.work()` runs it until SIGTERM or SIGINT.
 
     Its name gets a random end, because rq refuses a name that a killed worker had. `on_maintenance` is called every few
     seconds, also while a job runs; what it raises is logged.
     """
     job_class = safe_job(functions)
-    worker = ClipWorker(
-        [Queue(QUEUE, connection=redis, job_class=job_class, serializer="json")],
+    worker = (kind or ClipWorker)(
+        [Queue(queue, connection=redis, job_class=job_class, serializer="json")],
         name=f"{name}-{secrets.token_hex(4)}",
         connection=redis,
         job_class=job_class,
