@@ -41,7 +41,7 @@ SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
 MAY_CHANGE |= {"save_every_s", "evaluate_every", "mix", "structure"}
-MAY_CHANGE |= {"goal", "start", "judge"}  # what a vivid run began from it knows by other means
+MAY_CHANGE |= {"goal", "start", "judge", "warm"}  # what a run began from it knows by other means
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +59,7 @@ class GleanTraining:
     goal: str = "faithful"  # "vivid" has settings of its own, see vivid.py
     architecture: str = "glean-light"  # or "glean"
     network: Mapping[str, Any] = field(default_factory=dict)  # of GleanLightConfig or GleanConfig
+    warm: Path | None = None  # weights to begin from, of any scale: what fits by name and shape is taken
     bank: Path | None = None  # weights of `gleaner train bank`; None: none yet (slim form only)
     join: int = 0  # step from which the bank takes part
     steps: int = 100_000
@@ -151,7 +152,20 @@ class Run:
             log.info("goes on at step %d", self.step)
 
     def begin(self) -> None:
-        """What another kind of run has beyond this one's, before a checkpoint is looked for."""
+        """What weights a run begins with, and what it has of its own, before a checkpoint is looked for."""
+        if (path := self.config.warm) is None:
+            return
+        mine = self.network.state_dict()
+        taken = {
+            key: value
+            for key, value in weights_io.read(path).items()
+            if not key.startswith("generator.") and key in mine and mine[key].shape == value.shape
+        }
+        if not taken:
+            raise TrainingError(f"{path.name} has no tensor that fits this network: name weights of its own kind")
+        self.network.load_state_dict(taken, strict=False)
+        self.average = average.start(self.network)
+        log.info("begins from %s: %d of %d tensors", path.name, len(taken), len(mine))
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Raises CheckpointError where the state is of a run of another goal."""

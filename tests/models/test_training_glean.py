@@ -171,3 +171,18 @@ def test_the_rate_rises_is_held_and_let_down(config: GleanTraining) -> None:
     assert rates[9:51] == [config.rate] * 42
     assert rates[50:] == sorted(rates[50:], reverse=True)
     assert rates[100] == pytest.approx(config.rate / 100)
+
+
+def test_a_run_begins_from_what_fits_of_another_scale(config: GleanTraining, tmp_path: Path) -> None:
+    train(replace(config, steps=3))
+    wider = dict(LIGHT) | {"out_size": 64, "channels": [8, 8, 8, 4, 4], "decoder_width": [6, 5]}
+    second = replace(config, network=wider, out=tmp_path / "wider", steps=0, warm=config.out / "latest.safetensors")
+    train(second)
+    first = weights_io.read(config.out / "latest.safetensors")
+    taken = torch.load(second.out / "checkpoint.pt", weights_only=True)["network"]
+    for key in ("encoder.0.body.0.rdb1.conv1.weight", "fusion.weight", "decoder.0.upsample_conv.weight"):
+        torch.testing.assert_close(taken[key], first[key])
+    other = tmp_path / "other.safetensors"
+    weights_io.save({"something": torch.zeros(3)}, other, {})
+    with pytest.raises(TrainingError, match="no tensor that fits"):
+        train(replace(second, out=tmp_path / "third", warm=other))
