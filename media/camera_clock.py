@@ -1,4 +1,4 @@
-"""When a live frame belongs: a camera's timestamps, which may lie, onto one timeline that never goes back. Only numbers.
+"""When a live frame belongs: a camera's timestamps, which may lie, on one timeline that never goes back. Only numbers.
 
 The timeline begins with the first frame, follows the camera's own spacing of frames while that can be believed, and
 stays tied to our clock: what a camera's clock gains or loses is taken up slowly, a clock that was set is bridged by the
@@ -180,7 +180,7 @@ class CameraClock:
 
     def _anchor(self, raw: int, elapsed: float) -> float:
         """The frame belongs where it arrives, and those after it by the camera's clock again."""
-        place = self._arrival(max(elapsed, self._step() / 2))
+        place = self._arrival(max(elapsed, 2 * self._step()))
         self._offset = place - raw
         return place
 
@@ -257,4 +257,4 @@ class Drift:
         time_mean, late_mean = sum(times) / len(times), sum(lates) / len(lates)
         spread = sum((time - time_mean) ** 2 for time in times)
         slope = sum((time - time_mean) * (late - late_mean) for time, late in self._points) / spread
-        return -slope * 1e6
+        return float(-slope * 1e6)
