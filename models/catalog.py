@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.envelope import Limits
+from models.envelope import Limits, Measured
 from models.facts import ModelFacts
 from models.library import Library, LibraryError, check_name
+from models.measured import MEASURED
 
 WEIGHTS = Path(__file__).parent / "weights"  # of the models that ship
 
@@ -21,8 +23,17 @@ _ESPCN_DATA = (
 # that of its highest CRF, 35. Combed frames were not part of it, infrared ones were.
 _ESPCN_LIMITS = Limits(noise=12, blur=1.2, blockiness=6, quantiser=39, interlaced=False)
 
+
+def _with_figures(facts: ModelFacts) -> ModelFacts:
+    """With the limits and gains that were measured of just these weights."""
+    found = MEASURED.get(facts.name)
+    if found is None or found.sha256 != facts.sha256:
+        return facts
+    return replace(facts, limits=found.limits, gains=found.gains)
+
+
 MODELS: dict[str, ModelFacts] = {
-    facts.name: facts
+    facts.name: _with_figures(facts)
     for facts in (
         ModelFacts(
             name="lanczos",
@@ -156,6 +167,13 @@ class Catalog:
         if name in MODELS:
             raise LibraryError(f"{name} ships with Gleaner and cannot be removed")
         library.remove(name)
+
+    def record(self, name: str, measured: Measured) -> ModelFacts:
+        """Keep limits and gains in an imported model's file, see `Library.record`. Raises LibraryError."""
+        library = self._folder()
+        if name in MODELS:
+            raise LibraryError(f"{name} ships with Gleaner: its figures lie in models/measured.py")
+        return library.record(name, measured)
 
     def _folder(self) -> Library:
         if self._library is None:

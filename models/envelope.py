@@ -1,7 +1,8 @@
-"""Where a model was measured, for machines, and what of a clip lies outside. Knows estimates, no pixels, no torch."""
+"""Where a model was measured and what it gained, for machines, and what of a clip lies outside. No pixels, no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from media.estimate.degradation import Degradation
@@ -20,6 +21,36 @@ class Limits:
     quantiser: float | None = None  # mean QP of H.264
     interlaced: bool = True  # False: combed frames were not among it
     grey: bool = True  # False: grey footage was not among it
+
+
+@dataclass(frozen=True, slots=True)
+class Gained:
+    """RGB PSNR over MATLAB's bicubic under one degradation profile, dB: the mean over scenes and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    share: float  # of the scenes that gain, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What `media.estimate` reads of a degradation profile: medians over sources."""
+
+    noise: float  # levels
+    blur: float | None  # pixels; None: no edges
+    blockiness: float  # levels
+    combing: float  # share of pixels
+    quantiser: float | None  # mean QP of H.264; None: no H.264 in it
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of one set of weights."""
+
+    sha256: str | None  # of the weights it was measured with; None: the model has none
+    limits: Limits | None
+    gains: Mapping[int, Mapping[str, Gained]]  # scale -> profile -> gain
 
 
 def outside_envelope(name: str, limits: Limits | None, found: Degradation | None) -> list[str]:

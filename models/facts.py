@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models.envelope import Limits
+from models.envelope import Gained, Limits
 
 RAMP = 4  # low-resolution pixels over which neighbouring tiles are blended, where a model's facts say nothing else
 
@@ -37,6 +37,7 @@ class ModelFacts:
     trained_on: str = ""  # data, in one line
     envelope: str = ""  # where its quality was measured, in one line
     limits: Limits | None = None  # the same for machines, see models/envelope.py; None: not stated
+    gains: Mapping[int, Mapping[str, Gained]] = field(default_factory=dict, hash=False)  # scale -> profile -> measured
     role: Role = "enhancer"  # a bank is a StyleGAN2 generator: it is explored, and enhances nothing by itself
     architecture: str = ""  # key of models.registry.ARCHITECTURES
     config: Mapping[str, Any] = field(default_factory=dict, hash=False)  # JSON: sizes the architecture is built from

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from models.envelope import Limits
+from models.envelope import Gained, Limits
 from models.facts import ModelFacts
 
 VERSION = 1
@@ -18,6 +18,7 @@ MAX_SCALE = 64
 MAX_ENTRIES = 64  # of a configuration, and of a list in it
 MAX_SIZE = 8192  # a channel count, a number of blocks
 MAX_LIMIT = 255  # of what an estimate of a clip's degradation can be: levels, pixels, QP
+MAX_GAIN = 100  # dB, either way
 MAX_TILE = 1024  # low-resolution pixels
 
 
@@ -55,8 +56,13 @@ def parse(text: str) -> ModelFacts:
     if values["role"] == "enhancer" and tile < max(2 * halo + 3 * ramp, 2 * halo + 1):
         raise FactsError(f"a tile of {tile} pixels is too small for a halo of {halo} and a ramp of {ramp}")
     limits = None if values["limits"] is None else Limits(**values["limits"])
+    gains = {
+        int(scale): {profile: Gained(**gained) for profile, gained in found.items()}
+        for scale, found in values["gains"].items()
+    }
     return ModelFacts(
-        **values | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"]), "limits": limits}
+        **values
+        | {"scales": tuple(values["scales"]), "dtypes": tuple(values["dtypes"]), "limits": limits, "gains": gains}
     )
 
 
@@ -100,6 +106,26 @@ def _limits(value: object) -> bool:
     )
 
 
+def _gains(value: object) -> bool:
+    """By scale and profile: a mean within its interval, in dB, and a share."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= MAX_ENTRIES
+        and all(re.fullmatch("[1-9][0-9]?", scale) is not None and int(scale) <= MAX_SCALE for scale in value)
+        and all(isinstance(found, dict) and len(found) <= MAX_ENTRIES for found in value.values())
+        and all(_text(name) and _gained(gained) for found in value.values() for name, gained in found.items())
+    )
+
+
+def _gained(value: object) -> bool:
+    if not isinstance(value, dict) or value.keys() != {field.name for field in fields(Gained)}:
+        return False
+    if not all(type(number) in (int, float) for number in value.values()):
+        return False
+    low, mean, high = value["low"], value["mean"], value["high"]
+    return bool(-MAX_GAIN <= low <= mean <= high <= MAX_GAIN and 0 <= value["share"] <= 1)
+
+
 def _plain(value: object) -> bool:
     if isinstance(value, bool) or value is None:
         return True
@@ -109,7 +135,7 @@ def _plain(value: object) -> bool:
 
 
 _OUTSIDE = {"weights", "sha256", "vivid"}  # a file can hold neither its own name nor its own digest
-_LATER: dict[str, Any] = {"limits": None, "vivid_sha256": None}  # facts written before there were these
+_LATER: dict[str, Any] = {"limits": None, "gains": {}, "vivid_sha256": None}  # facts written before there were these
 
 
 def _sha256(value: object) -> bool:
@@ -129,6 +155,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "trained_on": _text,
     "envelope": _text,
     "limits": _or_none(_limits),
+    "gains": _gains,
     "role": _one_of("enhancer", "bank"),
     "architecture": _text,
     "config": _config,

@@ -94,6 +94,11 @@ def open_model(name: str, plan: EvaluationPlan, catalog: Catalog) -> Enhancer:
     return load(model, plan.scale, plan.device, detail=value, threads=plan.threads, catalog=catalog)
 
 
+def scored(count: int) -> list[int]:
+    """Which of so many frames are scored: SCORED spread over them, or all."""
+    return sorted({int((i + 0.5) * count / SCORED) for i in range(SCORED)})
+
+
 def enlarge(low: Bytes, enhancer: Enhancer) -> tuple[Bytes, bool]:
     """(h, w, 3) -> (s·h, s·w, 3) uint8 through tiles and canvas, and whether the network failed and it was resized."""
     height, width, _ = low.shape
@@ -129,7 +134,7 @@ def _measure(
     name = source.path.name
     result.degradations.append(Degradation(name, profile, seed, (width, height), len(low), worse.parameters))
     moves = motion(targets) if len(targets) > 1 else None
-    taken = sorted({int((i + 0.5) * len(low) / SCORED) for i in range(SCORED)})
+    taken = scored(len(low))
     middle = taken[len(taken) // 2]
     wanted = {what: seek(targets[middle]) for what, seek in seekers.items()}
     shown: list[tuple[str, Bytes]] = []

@@ -13,10 +13,12 @@ import structlog
 
 from models import facts_json, registry, weights_io
 from models.catalog import MODELS, Catalog, UnknownModel
+from models.envelope import Gained, Limits, Measured
 from models.facts_json import FactsError
 from models.library import LibraryError
 from models.registry import ArchitectureError
 
+GAINED = Gained(0.5, 0.4, 0.6, 1.0)
 ESPCN = replace(MODELS["espcn-x2"], origin="own.pth", origin_sha256="0" * 64)
 
 
@@ -53,6 +55,38 @@ def test_a_model_added_is_there_for_everyone_at_once_and_gone_when_removed(catal
     for name, reason in (("lanczos", "ships"), ("../models/mine", "no imported model")):
         with pytest.raises(LibraryError, match=reason):
             catalog.remove(name)
+
+
+def test_figures_are_recorded_in_the_file_and_nothing_else_changes(catalog: Catalog, tmp_path: Path) -> None:
+    before = catalog.add("mine", state(), replace(ESPCN, gains={3: {"old": GAINED}}), vivid=state(1))
+    measured = Measured(None, Limits(noise=9.5, interlaced=False), {2: {"clean-bicubic": GAINED}})
+    after = catalog.record("mine", measured)
+    wanted = {3: {"old": GAINED}, 2: {"clean-bicubic": GAINED}}
+    assert after == replace(before, limits=measured.limits, gains=wanted, sha256=after.sha256)
+    assert Catalog(tmp_path / "models").facts("mine") == after
+    folder = tmp_path / "models"
+    assert after.sha256 == weights_io.sha256(folder / "mine.safetensors") != before.sha256
+    assert len((folder / "mine.sha256").read_text().splitlines()) == 2
+    held, kept = (weights_io.read(folder / f"mine{suffix}") for suffix in (".safetensors", ".vivid"))
+    assert all(bool((held[key] == tensor).all()) for key, tensor in state().items())
+    assert all(bool((kept[key] == tensor).all()) for key, tensor in state(1).items())
+    registry.load("mine", 2, "cpu", detail=0.5, catalog=catalog)
+    assert not list(folder.glob(".*.part"))
+    for name, reason in (("lanczos", "ships"), ("other", "no imported model"), ("../models/mine", "no imported")):
+        with pytest.raises(LibraryError, match=reason):
+            catalog.record(name, measured)
+
+
+def test_no_model_may_be_called_auto(catalog: Catalog, tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="'auto' stands for the choice"):
+        catalog.add("auto", state(), ESPCN)
+    catalog.add("mine", state(), ESPCN)
+    folder = tmp_path / "models"
+    for suffix in (".safetensors", ".sha256"):
+        (folder / f"mine{suffix}").rename(folder / f"auto{suffix}")
+    with structlog.testing.capture_logs() as logs:
+        assert names(catalog) == set()
+    assert [entry["file"] for entry in logs] == ["auto.safetensors"]
 
 
 def test_of_two_that_add_the_same_name_one_is_refused(catalog: Catalog) -> None:
