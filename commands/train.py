@@ -23,6 +23,9 @@ ShareAlikeOption = Annotated[
     bool | None, typer.Option("--share-alike/--no-share-alike", help="Use CC BY-SA pictures (the default).")
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="Of torch.")]
+MemoryOption = Annotated[
+    float | None, typer.Option("--memory", min=0.5, help="Gigabytes the run may take; beyond that it ends.")
+]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")]
 
 
@@ -36,6 +39,7 @@ def train_espcn(
     minutes: MinutesOption = None,
     share_alike: ShareAlikeOption = None,
     threads: ThreadsOption = None,
+    memory: MemoryOption = None,
 ) -> None:
     """Train ESPCN on degraded pictures, or (domain = "y" in FILE) as published. SIGTERM stops it cleanly.
 
@@ -45,10 +49,11 @@ def train_espcn(
     from models.training.checkpoint import CheckpointError, require
     from models.training.data import DataError
     from models.training.espcn import TrainConfig, run_until_signal
+    from models.training.memory import MemoryBoundError, memory_bound
     from models.training.settings import SettingsError, configure, read
     from models.training.stopping import stop_signals
 
-    with clean_errors(SettingsError, DataError, CheckpointError):
+    with clean_errors(SettingsError, DataError, CheckpointError, MemoryBoundError), memory_bound(memory):
         _log()
         if resume:
             require(out)
@@ -73,6 +78,7 @@ def train_bank(
     minutes: MinutesOption = None,
     share_alike: ShareAlikeOption = None,
     threads: ThreadsOption = None,
+    memory: MemoryOption = None,
     device: DeviceOption = None,
 ) -> None:
     """Train the texture bank, a StyleGAN2 generator. SIGTERM stops it cleanly; the same command goes on."""
@@ -80,10 +86,12 @@ def train_bank(
     from models.training.bank import BankConfig, train
     from models.training.checkpoint import CheckpointError, require
     from models.training.data import DataError
+    from models.training.memory import MemoryBoundError, memory_bound
     from models.training.settings import SettingsError, configure
     from models.training.stopping import stop_signals
 
-    with clean_errors(SettingsError, DataError, CheckpointError, DeviceError), stop_signals() as stopped:
+    expected = (SettingsError, DataError, CheckpointError, DeviceError, MemoryBoundError)
+    with clean_errors(*expected), memory_bound(memory), stop_signals() as stopped:
         _log()
         if resume:
             require(out)
@@ -107,6 +115,7 @@ def train_glean(
     minutes: MinutesOption = None,
     share_alike: ShareAlikeOption = None,
     threads: ThreadsOption = None,
+    memory: MemoryOption = None,
     device: DeviceOption = None,
 ) -> None:
     """Train GLEAN around a frozen bank, faithfully or (goal = "vivid" in FILE) to look real.
@@ -118,14 +127,15 @@ def train_glean(
     from models.training.data import DataError
     from models.training.glean import GleanTraining, TrainingError
     from models.training.glean import train as train_faithful
+    from models.training.memory import MemoryBoundError, memory_bound
     from models.training.settings import SettingsError, configure, read
     from models.training.stopping import stop_signals
     from models.training.vivid import VividTraining
     from models.training.vivid import train as train_vivid
     from models.weights_io import WeightsError
 
-    expected = (SettingsError, TrainingError, DataError, CheckpointError, WeightsError, DeviceError)
-    with clean_errors(*expected), stop_signals() as stopped:
+    expected = (SettingsError, TrainingError, DataError, CheckpointError, WeightsError, DeviceError, MemoryBoundError)
+    with clean_errors(*expected), memory_bound(memory), stop_signals() as stopped:
         _log()
         if resume:
             require(out)
