@@ -1,4 +1,4 @@
-"""Pictures of a live camera in presentation order, timed. Knows decoding and colour; not the network (`camera_feed`)."""
+"""Pictures of a live camera in presentation order, timed. Knows decoding and colour; the network is the feed's."""
 
 from __future__ import annotations
 
