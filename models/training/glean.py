@@ -30,7 +30,7 @@ from models.training.fidelity import Gain, Scene, dev_scenes, gains, whole
 from models.training.journal import Journal
 from models.training.pairs import MIX, pair
 from models.training.pictures import Pictures, open_pictures
-from models.training.precision import autocast, lay_out, set_up
+from models.training.precision import autocast, hasten, lay_out, set_up
 from models.training.sheets import write_sheet
 from models.training.structure import structure_loss
 
@@ -40,7 +40,7 @@ LATEST = "latest.safetensors"
 SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
-MAY_CHANGE |= {"save_every_s", "evaluate_every", "mix", "structure"}
+MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "structure"}
 MAY_CHANGE |= {"goal", "start", "judge", "warm"}  # what a run began from it knows by other means
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class GleanTraining:
     seed: int = 1
     share_alike: bool = True  # False: leave out CC BY-SA pictures
     device: str = "auto"
+    compiled: bool | None = None  # by torch.compile; None: on GPUs
     threads: int = 1
     workers: int = 0  # threads that make pairs ahead; 0: the run does it
     minutes: float | None = None  # stop (and leave a checkpoint) after so long
@@ -143,6 +144,7 @@ class Run:
         self.tile, self.scale = sizes.in_size, sizes.scale
         self.average = average.start(self.network)
         self.adam = torch.optim.Adam((p for p in self.network.parameters() if p.requires_grad), config.rate)
+        self.forward = hasten(self.enlarge, device, config.compiled)
         self.step, self.best, self.seconds = 0, -math.inf, 0.0
         self.bank: str | None = None  # SHA-256 of the bank's weights, once it has joined
         self.begin()
@@ -201,7 +203,7 @@ class Run:
             group["lr"] = rate_at(self.step, c)
         x, y = (part.to(self.device, non_blocking=True).float().div_(127.5).sub_(1) for part in (low, target))
         with autocast(self.device):
-            out = self.enlarge(self.network, x)
+            out = self.forward(self.network, x)
         loss = torch.sqrt(((out.float() - y) / 2).square() + SMOOTH).mean()
         told = {"loss": float(loss.detach())}
         if c.structure:

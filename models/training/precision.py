@@ -1,15 +1,20 @@
-"""How a device computes while training: bfloat16 and channels last on GPUs, threads on CPUs. Knows no networks."""
+"""How a device computes while training: bfloat16, channels last and compiled on GPUs, threads on CPUs.
+
+Knows no networks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import cv2
 import torch
 from torch import nn
 
 Network = TypeVar("Network", bound=nn.Module)
+Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
@@ -36,3 +41,10 @@ def lay_out(network: Network, device: torch.device) -> Network:
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return network
+
+
+def hasten(forward: Forward, device: torch.device, wanted: bool | None) -> Forward:
+    """Compiled by torch where that is wanted; None: on GPUs. On CPUs the convolutions are all the time there is."""
+    if wanted is None:
+        wanted = device.type == "cuda"
+    return cast(Forward, torch.compile(forward)) if wanted else forward

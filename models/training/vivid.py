@@ -116,7 +116,7 @@ class VividRun(Run):
             group["lr"] = rate_at(self.step, c)
         x, y = (part.to(self.device, non_blocking=True).float().div_(127.5).sub_(1) for part in (low, target))
         with autocast(self.device):
-            out = self.enlarge(self.network, x).float()
+            out = self.forward(self.network, x).float()
         self.told |= self._teach_judge(y, out.detach())
         if self.step >= c.settle:
             self.told |= self._teach_network(y, out)
