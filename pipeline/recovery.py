@@ -1,4 +1,4 @@
-"""Puts right what crashes left behind: lost steps, steps given up, pixels and files of jobs that have ended.
+"""Puts right what crashes left behind: lost steps, steps given up, lost cameras, pixels and files nobody needs.
 
 `decide` is pure; `reconcile` looks, decides and acts, and may run as often as anybody likes, in any process.
 """
@@ -16,12 +16,15 @@ import structlog
 from redis import Redis
 from redis.exceptions import WatchError
 
+from pipeline.camera_queue import CameraQueue
 from pipeline.files import STALE_UPLOAD_S, JobFiles
 from pipeline.frames import FrameStore
 from pipeline.job import Job, JobState, Problem, TransitionError
 from pipeline.jobs import JobStore, UnknownJob
 from pipeline.queue import FrameQueue
 from pipeline.rqueue import FAILED, ClipQueue
+from pipeline.stream_files import StreamFiles
+from pipeline.streams import StreamStore
 
 SETTLING_S = 10.0  # a job younger than this is left alone: whoever made it is about to queue its first step
 _LOCK, _LOCK_S = "gleaner:recovery", 60
@@ -32,12 +35,14 @@ class Do(StrEnum):
     START = "start"  # no step is left of a job that has not ended: begin again from its plan
     SWEEP = "sweep"  # drop pixels and frames in flight of a job that has ended
     DELETE = "delete"  # its retention is over, or its files have no record
+    CAMERA = "camera"  # a stream is wanted, and its job neither waits nor runs
+    CLEAR = "clear"  # files of a deleted stream
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     do: Do
-    job_id: str
+    job_id: str  # or a stream's id
     detail: str = ""
 
 
@@ -47,13 +52,18 @@ def decide(
     stored: Collection[str],
     expired: Iterable[str],
     now: float,
+    cameras: Mapping[str, bool] | None = None,
+    deleted: Iterable[str] = (),
 ) -> list[Action]:
     """What is to be done. A clip that is being explored is kept until that has ended, for its source.
 
     active: jobs that have not ended. steps: rq's status by step, for each of them. stored: ids of jobs with pixels in
-    the frame store. expired: ids of jobs whose record or files are to go. now: Unix seconds.
+    the frame store. expired: ids of jobs whose record or files are to go. now: Unix seconds. cameras: ids of streams
+    that are wanted, and whether their job waits or runs. deleted: ids of deleted streams that still have files.
     """
-    actions, alive, explored = [], set(), set()
+    cameras = cameras or {}
+    actions = [Action(Do.CAMERA, stream_id) for stream_id, underway in cameras.items() if not underway]
+    alive, explored = set(cameras), set()
     for job in active:
         alive.add(job.id)
         if job.exploration is not None:
@@ -65,6 +75,7 @@ def decide(
             actions.append(Action(Do.START, job.id))
     actions += [Action(Do.SWEEP, job_id) for job_id in sorted(set(stored) - alive)]
     actions += [Action(Do.DELETE, job_id) for job_id in sorted(set(expired) - alive - explored)]
+    actions += [Action(Do.CLEAR, stream_id) for stream_id in deleted]
     return actions
 
 
@@ -91,10 +102,18 @@ def reconcile(
         expired = [job.id for job in jobs.ended_before(moment - retention_s)] + orphans
         steps = {job_id: queue.states(job_id) for job_id in jobs.active_ids()}
         active = [job for job_id in steps if (job := _get(jobs, job_id)) is not None and not job.terminal]
-        actions = decide(active, steps, stored, expired, moment)
+        streams, cameras, live = StreamStore(redis), CameraQueue(redis), StreamFiles(files.data_dir)
+        wanted = {stream.id: cameras.underway(stream.id) for stream in streams.all() if stream.options.enabled}
+        deleted = [stream_id for stream_id in streams.deleted() if live.folder(stream_id).exists()]
+        actions = decide(active, steps, stored, expired, moment, wanted, deleted)
         for action in actions:
             structlog.get_logger().info("recovery", do=action.do.value, job=action.job_id, detail=action.detail)
-            _act(action, jobs, queue, frames, frame_store, files)
+            if action.do is Do.CAMERA:
+                cameras.enqueue(action.job_id)
+            elif action.do is Do.CLEAR:
+                live.remove(action.job_id)
+            else:
+                _act(action, jobs, queue, frames, frame_store, files)
         return actions
     finally:
         _unlock(redis, token)

@@ -2,6 +2,7 @@
 
 gleaner:streams                sorted set of all ids, all with score 0: by name, which is by age
 gleaner:streams:names          hash: name -> id
+gleaner:streams:deleted        sorted set of ids by when they were deleted, kept while their files may still be there
 gleaner:stream:{id}            the record, JSON
 gleaner:stream:{id}:sealed     hash: "url", "push_url" -> the whole URL, encrypted (pipeline/secrets.py)
 gleaner:stream:{id}:epoch      number of the latest owner
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from pipeline.files import check_id
 
-ALL, NAMES = "gleaner:streams", "gleaner:streams:names"
+ALL, NAMES, DELETED = "gleaner:streams", "gleaner:streams:names", "gleaner:streams:deleted"
 
 
 def record_key(stream_id: str) -> str:

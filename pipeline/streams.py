@@ -23,6 +23,7 @@ from pipeline.stream import Stream, StreamOptions, StreamState, StreamStatus
 from pipeline.stream_errors import NameTaken, StaleOwner, StreamChanged, StreamExists, StreamStopped, UnknownStream
 from pipeline.stream_keys import (
     ALL,
+    DELETED,
     NAMES,
     all_keys,
     epoch_key,
@@ -38,9 +39,11 @@ from pipeline.stream_report import REPORT_TTL_S, as_seen
 T = TypeVar("T")
 # StreamStore.list hides the builtin inside the class:
 Streams = list[Stream]
+Ids = list[str]
 Events = list[Event]
 
 EVENTS_KEPT = 10_000  # of a stream
+DELETED_KEPT_S = 3600.0  # an owner that hung for longer is long dead
 WISH_S = 10  # whoever waits for a snapshot has given up after this
 KINDS = frozenset({"state", "rung", "gap", "dropped", "clock", "size", "push", "record"})
 SEALED = frozenset({"url", "push_url"})
@@ -158,17 +161,26 @@ class StreamStore:
         return self._atomically(write, record_key(stream_id), NAMES)
 
     def delete(self, stream_id: str) -> None:
-        """Removes all that is kept of the stream; its owner is told by UnknownStream. One not there is fine."""
+        """Removes all that is kept of the stream; its owner is told by UnknownStream. One not there is fine.
+
+        Its files are the caller's to remove; recovery does so too, see `deleted`.
+        """
 
         def write(pipe: Any) -> None:
             raw = pipe.get(record_key(stream_id))
             pipe.multi()
             if raw is not None:
                 pipe.hdel(NAMES, Stream.model_validate_json(raw).name)
+                pipe.zadd(DELETED, {stream_id: self._clock()})
             pipe.zrem(ALL, stream_id)
             pipe.delete(*all_keys(stream_id))
 
         self._atomically(write, record_key(stream_id))
+
+    def deleted(self) -> Ids:
+        """Ids of streams deleted of late, whose owners may still have written files after those were removed."""
+        self._redis.zremrangebyscore(DELETED, "-inf", self._clock() - DELETED_KEPT_S)
+        return [id.decode() for id in self._redis.zrange(DELETED, 0, -1)]
 
     # The owner
 
