@@ -62,12 +62,14 @@ def check_file(path: Path, limits: ProbeLimits) -> None:
     sniff(head)
 
 
-def run_child(request: str, timeout_s: float) -> tuple[bytes, int, bool]:
-    """(output, exit status, whether it was killed for taking too long). The output is cut at ANSWER_BYTES + 1."""
+def run_child(
+    request: str, timeout_s: float, *, module: str = "media.probe_child", answer_bytes: int = ANSWER_BYTES
+) -> tuple[bytes, int, bool]:
+    """(output, exit status, whether it was killed for taking too long). The output is cut at answer_bytes + 1."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     environment |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYAV_LOGGING": "off"}
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "media.probe_child"],
+        [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -91,8 +93,8 @@ def run_child(request: str, timeout_s: float) -> tuple[bytes, int, bool]:
                 child.stdin.close()
             except BrokenPipeError:
                 pass  # it died at once; its status tells
-            output = child.stdout.read(ANSWER_BYTES + 1)
-            if len(output) > ANSWER_BYTES:
+            output = child.stdout.read(answer_bytes + 1)
+            if len(output) > answer_bytes:
                 child.kill()
         return output, child.wait(), late.is_set()
     finally:

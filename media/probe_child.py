@@ -16,14 +16,14 @@ from typing import Any
 OPEN_FILES = 64
 
 
-def restrict(memory_bytes: int, timeout_s: float) -> None:
-    """No file can be written, and memory, processor time and open files are bounded, for the rest of this process."""
+def restrict(memory_bytes: int, timeout_s: float, file_bytes: int = 0) -> None:
+    """Memory, processor time, open files and the size of files written are bounded, for the rest of this process."""
     seconds = math.ceil(timeout_s) + 1
     for limit, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, file_bytes),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(limit)[1]

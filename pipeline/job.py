@@ -94,6 +94,20 @@ class ExploreOptions(BaseModel):
 
 class Problem(BaseModel):
     """Why a job failed, in words a client may see: no paths, no traces."""
+class CameraStretch(BaseModel):
+    """Where a clip was cut from: a camera's ring. Unix seconds by our clock, which is when the packets arrived."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stream: str  # id
+    name: str  # of the stream when it was cut
+    asked_start: float
+    asked_end: float
+    start: float  # of the key frame at or before what was asked for
+    end: float
+    gaps: tuple[tuple[float, float], ...] = ()  # of which the camera sent nothing
+
+
 
     model_config = ConfigDict(frozen=True)
 
@@ -124,6 +138,7 @@ class Job(BaseModel):
     created_at: float  # Unix seconds
     started_at: float | None = None
     finished_at: float | None = None
+    camera: CameraStretch | None = None  # of a clip cut from a camera's ring
     segments: int | None = None  # known once planned
     estimate: dict[str, Any] | None = None  # planned: how degraded the clip is (media.estimate), as JSON; None: unknown
     outside_envelope: tuple[str, ...] = ()  # where that lies beyond what the model was measured on, in words

@@ -15,11 +15,18 @@ from service import (
     events,
     explorations,
     explore_pictures,
+    footage,
     handlers,
     health,
+    live,
     metrics,
     previews,
+    push_auth,
+    recordings,
     results,
+    snapshots,
+    stream_events,
+    streams,
 )
 from service.backend import open_backend
 from service.middleware import Guard
@@ -62,7 +69,9 @@ def create_app(settings: Settings, redis_url: str) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for part in (clips, events, results, previews, explorations, explore_pictures, catalog):
+    of_clips = (clips, events, results, previews, explorations, explore_pictures)
+    of_streams = (streams, stream_events, snapshots, live, footage, recordings, push_auth)
+    for part in (*of_clips, *of_streams, catalog):
         app.include_router(part.router, responses={code: {"model": ProblemBody} for code in (422, 500, 503)})
     for part in (health, metrics):
         app.include_router(part.router)

@@ -1,4 +1,4 @@
-"""What the routes work with: settings, job records, files, queue, Redis. Opened once per app; knows no route."""
+"""What the routes work with: settings, jobs, streams, files, queues, Redis. Opened once per app; knows no route."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from models.catalog import Catalog
+from pipeline.addresses import AddressRules
+from pipeline.camera_queue import CameraQueue
 from pipeline.connection import API_PATIENCE_S, connect, connect_async
 from pipeline.files import JobFiles
 from pipeline.job_reader import AsyncJobReader
 from pipeline.jobs import JobStore
 from pipeline.metrics import Metrics
 from pipeline.rqueue import ClipQueue
+from pipeline.secrets import Vault, open_vault
 from pipeline.settings import Settings
+from pipeline.stream_files import StreamFiles
+from pipeline.stream_reader import AsyncStreamReader
+from pipeline.streams import StreamStore
+from service.playlists import Playlists
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ANSWER_S = API_PATIENCE_S + 3.0  # longest any route waits for Redis; a hanging one counts as away
 REDIS_THREADS = 24  # blocking calls to Redis at once
+LOOKUPS = 8  # questions to name servers at once
 PROBES = 2  # probe processes at once; each may take settings.probe_memory_bytes
-STREAMS = 200  # event streams at once; each holds one connection to Redis
+FOLLOWERS = 200  # event streams at once; each holds one connection to Redis
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +52,17 @@ class Backend:
     files: JobFiles
     clips: ClipQueue
     metrics: Metrics
+    streams: StreamStore
+    stream_reader: AsyncStreamReader
+    stream_files: StreamFiles
+    cameras: CameraQueue
+    vault: Vault
+    rules: AddressRules
+    playlists: Playlists = field(default_factory=Playlists)
+    lookups: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOOKUPS))
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(REDIS_THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
-    streams: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STREAMS))
+    followers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FOLLOWERS))
     leaving: threading.Event = field(default_factory=threading.Event)  # set by a signal: what lasts is to end
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -74,6 +90,7 @@ async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Back
     async with connect_async(redis_url) as asynchronous:
         files = JobFiles(settings.data_dir)
         await to_thread.run_sync(files.clean_uploads)
+        vault = await to_thread.run_sync(open_vault, settings.secret_key, settings.data_dir)
         try:
             yield Backend(
                 settings=settings,
@@ -85,6 +102,12 @@ async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Back
                 files=files,
                 clips=ClipQueue(plain),
                 metrics=Metrics(plain),
+                streams=StreamStore(plain),
+                stream_reader=AsyncStreamReader(asynchronous),
+                stream_files=StreamFiles(settings.data_dir),
+                cameras=CameraQueue(plain),
+                vault=vault,
+                rules=AddressRules.of(settings.camera_networks, settings.camera_ports),
             )
         finally:
             plain.close()

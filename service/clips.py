@@ -72,25 +72,27 @@ async def submit(
         earlier = claim.replayed_job(payload) if claim else None
         if earlier is not None:
             job = await find_job(backend, earlier, JobKind.CLIP)
-            return await _accepted(backend, job, {"Idempotency-Replayed": "true"})
+            return await answer_accepted(backend, job, {"Idempotency-Replayed": "true"})
         clip = await intake.inspect(backend, upload)
         kind = JobKind.PREVIEW if query.dry_run else JobKind.CLIP
         job = intake.make_job(received, clip, upload, kind, backend)
         await intake.keep(backend, upload, job)
         if query.dry_run:
             return await answer_preview(request, backend, job)
-        await _enqueue(backend, job, claim, payload)
-    return await _accepted(backend, job, {})
+        await enqueue(backend, job, claim, payload)
+    return await answer_accepted(backend, job, {})
 
 
-async def _enqueue(backend: Backend, job: Job, claim: Claim | None, payload: str) -> None:
+async def enqueue(backend: Backend, job: Job, claim: Claim | None, payload: str) -> None:
+    """Puts a job that is kept to work, and settles its request's key."""
     # The key is settled first: were Redis lost in between, a repeat finds this job, and recovery queues it.
     if claim is not None:
         await claim.complete(payload, job.id)
     await backend.ask(backend.clips.enqueue_plan, job.id)
 
 
-async def _accepted(backend: Backend, job: Job, headers: dict[str, str]) -> Response:
+async def answer_accepted(backend: Backend, job: Job, headers: dict[str, str]) -> Response:
+    """202 with the job's body."""
     (body,) = await backend.ask(clip_views, backend, [job])
     return accepted(body, f"{CLIPS}/{job.id}", headers)
 

@@ -28,9 +28,9 @@ log = structlog.get_logger()
 
 async def a_place(backend: Given) -> AsyncIterator[None]:
     """One of the event streams that may be open at once. Raises ProblemError 'too-busy' when all are taken."""
-    if backend.streams.locked():
+    if backend.followers.locked():
         raise ProblemError("too-busy", "too many event streams are open; ask for the job itself instead")
-    async with backend.streams:
+    async with backend.followers:
         yield
 
 

@@ -18,7 +18,7 @@ from service.problems import PROBLEMS, ProblemError, invalid, response
 
 log = structlog.get_logger()
 
-METHODS = ("GET", "HEAD", "POST", "DELETE")  # that this API uses anywhere
+METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")  # that this API uses anywhere
 NO_ANSWER_STATUS = 499  # as nginx logs it: the client went away, nobody reads this
 _OF_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large", 415: "unsupported-media-type"}
 _REDIS_AWAY = (

@@ -20,7 +20,8 @@ router = APIRouter(tags=["service"])
 @router.get("/", summary="Where to go")
 async def index() -> dict[str, str]:
     """Entry points of the API."""
-    return {"clips": "/v1/clips", "models": "/v1/models", "openapi": "/openapi.json", "health": "/readyz"}
+    api = {"clips": "/v1/clips", "streams": "/v1/streams", "models": "/v1/models"}
+    return {**api, "openapi": "/openapi.json", "health": "/readyz"}
 
 
 @router.head("/livez", include_in_schema=False)

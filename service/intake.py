@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import structlog
 from anyio import CancelScope, to_thread
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from media.facts_json import to_json
 from media.probe import probe
 from media.types import ClipFacts
-from pipeline.job import ClipOptions, Job, JobKind
+from pipeline.job import CameraStretch, ClipOptions, Job, JobKind
 from pipeline.jobs import new_id
 from pipeline.limits import probe_limits
 from service import options as opts
@@ -27,6 +29,18 @@ log = structlog.get_logger()
 
 RAW_TYPES = ("video/*", "application/octet-stream")
 FORM_TYPE = "multipart/form-data"
+
+
+class Stored(Protocol):
+    """A clip on the data disk that is no job's yet: an upload, or what was cut from a camera's ring."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def sha256(self) -> str: ...
+    def keep(self, target: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +99,20 @@ def _joined(query: Fields, form: Fields) -> Fields:
     return {**query, **form}
 
 
-async def inspect(backend: Backend, upload: Upload) -> ClipFacts:
-    """Facts of the uploaded clip, found in a child process. Raises MediaError."""
+async def inspect(backend: Backend, upload: Stored) -> ClipFacts:
+    """Facts of the clip, found in a child process. Raises MediaError."""
     limits = probe_limits(backend.settings, backend.settings.upload_limit_bytes)
     return await to_thread.run_sync(probe, upload.path, limits, limiter=backend.probes)
 
 
-def make_job(received: Received, clip: ClipFacts, upload: Upload, kind: JobKind, backend: Backend) -> Job:
+def make_job(
+    received: Received,
+    clip: ClipFacts,
+    upload: Stored,
+    kind: JobKind,
+    backend: Backend,
+    camera: CameraStretch | None = None,
+) -> Job:
     """The job, not yet kept anywhere. Raises ProblemError or MediaError where clip and options do not go together."""
     scale, _ = opts.against_clip(received.options, clip, backend.settings, backend.catalog)
     return Job(
@@ -104,11 +125,12 @@ def make_job(received: Received, clip: ClipFacts, upload: Upload, kind: JobKind,
         source_sha256=upload.sha256,
         source_bytes=upload.bytes,
         clip=to_json(clip),
+        camera=camera,
         created_at=time.time(),
     )
 
 
-async def keep(backend: Backend, upload: Upload, job: Job) -> None:
+async def keep(backend: Backend, upload: Stored, job: Job) -> None:
     """Moves the clip to its job and records the job; on failure neither is there."""
     try:
         await to_thread.run_sync(_move, backend, upload, job)
@@ -120,7 +142,7 @@ async def keep(backend: Backend, upload: Upload, job: Job) -> None:
     log.info("job created", job=job.id, kind=job.kind.value, bytes=job.source_bytes)
 
 
-def _move(backend: Backend, upload: Upload, job: Job) -> None:
+def _move(backend: Backend, upload: Stored, job: Job) -> None:
     backend.files.create(job.id)
     upload.keep(backend.files.source(job.id))
 

@@ -17,6 +17,7 @@ REDIS_RETRY_S = 5
 BUSY_RETRY_S = 10
 
 
+_SECRET = (("url",), ("push_url",), ("password",), ("token",), ("query",))  # fields whose value is never repeated
 _WORDS = {"extra_forbidden": "there is no such option"}  # where pydantic's own are not for users
 
 
@@ -75,6 +76,25 @@ PROBLEMS: dict[str, Kind] = {
     "not-a-bank": Kind(422, "The model is no bank"),
     "frame-out-of-range": Kind(422, "The clip has no such frame"),
     "box-out-of-range": Kind(422, "The box cannot be explored"),
+    # The stream
+    "camera-url-malformed": Kind(422, "The camera's URL cannot be read"),
+    "camera-url-scheme": Kind(422, "The camera's URL is not of RTSP"),
+    "camera-host-malformed": Kind(422, "The camera's host cannot be read"),
+    "camera-host-unknown": Kind(422, "The camera's host has no address"),
+    "camera-port-denied": Kind(422, "Cameras may not be on this port"),
+    "camera-network-denied": Kind(422, "Cameras may not be in this network"),
+    "name-taken": Kind(409, "Another stream has this name"),
+    "fuse-not-supported": Kind(422, "Frames cannot be fused yet"),
+    "no-media-server": Kind(422, "The service has no media server"),
+    "stream-changed": Kind(409, "The stream was changed meanwhile"),
+    "stream-not-online": Kind(404, "The stream shows nothing now", 5),
+    "playlist-stalled": Kind(503, "The live view does not go on", 2),
+    "no-snapshot": Kind(503, "No snapshot came in time", 2),
+    "not-recorded": Kind(422, "Nothing of this time is kept"),
+    "cut-timeout": Kind(422, "Cutting the stretch took too long"),
+    "cut-failed": Kind(422, "The stretch could not be cut"),
+    "push-unauthorised": Kind(401, "Publishing and reading need a key"),
+    "push-forbidden": Kind(403, "This may not be published or read"),
     # The job
     "not-ready": Kind(409, "The result is not ready", 5),
     "no-result": Kind(409, "The job ended without a result"),
@@ -111,7 +131,7 @@ class ProblemError(Exception):
 
 def invalid(found: Iterable[tuple[str, Mapping[str, Any]]]) -> ProblemError:
     """'invalid-request' of pydantic's errors, each with its field's name and, where it is a plain one, the value."""
-    errors = [{"field": field[:64], "detail": _detail(e)} for field, e in found]
+    errors = [{"field": "?" if secret_like(field) else field[:64], "detail": _detail(e)} for field, e in found]
     listed = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
     return ProblemError("invalid-request", f"not valid: {listed}", errors=errors)
 
@@ -120,7 +140,14 @@ def _detail(error: Mapping[str, Any]) -> str:
     if (words := _WORDS.get(str(error["type"]))) is not None:
         return words
     value = error.get("input")
+    if isinstance(value, str) and (secret_like(value) or error.get("loc", ())[-1:] in _SECRET):
+        return str(error["msg"])
     return f"{error['msg']}, not {value!r:.40}" if isinstance(value, str | int | float) else str(error["msg"])
+
+
+def secret_like(text: str) -> bool:
+    """Whether it may be, or hold, a URL with a password, wherever it was put by mistake: it is never repeated."""
+    return "://" in text or "@" in text
 
 
 def response(problem: ProblemError, *, instance: str, trace_id: str) -> JSONResponse:

@@ -150,6 +150,23 @@ class LinksBody(BaseModel):
 class ClipBody(BaseModel):
     """One clip's job."""
 
+class GapBody(BaseModel):
+    start: str
+    end: str
+
+
+class CameraStretchBody(BaseModel):
+    """Where a clip was cut from. Times are of arrival, RFC 3339, UTC."""
+
+    stream: str = Field(description="The stream's id.")
+    name: str = Field(description="Its name at that time.")
+    asked_start: str
+    asked_end: str
+    start: str = Field(description="Of the key frame at or before what was asked for.")
+    end: str
+    gaps: list[GapBody] = Field(description="Times in between of which nothing came.")
+
+
     id: str
     state: JobState
     created_at: str = Field(description="RFC 3339, UTC.")
@@ -160,6 +177,7 @@ class ClipBody(BaseModel):
     clip: ClipFactsBody
     output: OutputBody
     estimate: DegradationBody | None = Field(description="How degraded the clip is. Once planned.")
+    camera: CameraStretchBody | None = Field(description="Of a clip cut from a camera's stream.")
     outside_envelope: list[str] = Field(
         description="Where the estimate lies beyond what the model was measured on; empty: nowhere, or not known."
     )

@@ -16,10 +16,12 @@ from pipeline.progress import Progress
 from service.backend import Backend
 from service.names import result_name
 from service.schemas import (
+    CameraStretchBody,
     ClipBody,
     ClipFactsBody,
     DamageBody,
     DegradationBody,
+    GapBody,
     LinksBody,
     OptionsBody,
     OutputBody,
@@ -54,6 +56,7 @@ def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence
         finished_at=timestamp(job.finished_at) if job.finished_at else None,
         options=options_body(job),
         source=source_body(job),
+        camera=camera_body(job),
         clip=ClipFactsBody.model_validate(job.clip),
         output=output_body(output_of(job.options, job.scale, from_json(job.clip))),
         estimate=degradation_body(job),
@@ -91,6 +94,15 @@ def source_body(job: Job) -> SourceBody:
 
 
 def result_body(job: Job) -> ResultBody | None:
+def camera_body(job: Job) -> CameraStretchBody | None:
+    cut = job.camera
+    if cut is None:
+        return None
+    moments = {field: timestamp(getattr(cut, field)) for field in ("asked_start", "asked_end", "start", "end")}
+    gaps = [GapBody(start=timestamp(start), end=timestamp(end)) for start, end in cut.gaps]
+    return CameraStretchBody(stream=cut.stream, name=cut.name, gaps=gaps, **moments)
+
+
     result: dict[str, Any] = job.result or {}
     if not {"file", "bytes", "sha256"} <= set(result):
         return None

@@ -1,0 +1,19 @@
+"""Moments as clients give and get them: RFC 3339 with a time zone. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator
+
+_LOST_PLUS = re.compile(r"(.*[0-9]) ([0-9]{2}:?[0-9]{2})")
+
+
+def _plus(value: Any) -> Any:
+    """A '+' that was not written as %2B in a query string has become a space."""
+    match = _LOST_PLUS.fullmatch(value) if isinstance(value, str) and ":" in value[:16] else None
+    return f"{match[1]}+{match[2]}" if match else value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_plus)]

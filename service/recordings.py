@@ -1,0 +1,122 @@
+"""Routes of a stream's recordings: what there is, and the files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from anyio import to_thread
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from pipeline.stream import Stream
+from service.backend import Given
+from service.moments import Moment
+from service.names import content_disposition
+from service.problems import ProblemError
+from service.results import send_file
+from service.schemas import ProblemBody
+from service.stream_lookup import KnownStream
+from service.stream_schemas import RecordingBody, RecordingListBody
+from service.stream_views import STREAMS
+from service.views import timestamp
+
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}\.mp4")
+
+router = APIRouter(prefix=STREAMS, tags=["streams"])
+
+
+@router.head("/{stream_id}/recordings", include_in_schema=False)
+@router.get(
+    "/{stream_id}/recordings",
+    summary="List recordings",
+    responses={code: {"model": ProblemBody} for code in (400, 404)},
+)
+async def list_stream_recordings(
+    stream: KnownStream,
+    backend: Given,
+    response: Response,
+    start: Annotated[Moment | None, Query(description="Only those that end after it. RFC 3339.")] = None,
+    end: Annotated[Moment | None, Query(description="Only those that begin before it. RFC 3339.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+) -> RecordingListBody:
+    """Of the enhanced stream, oldest first. Follow `next` until it is null."""
+    after = "" if cursor is None else _after(cursor)
+    every = await to_thread.run_sync(_recordings, backend.stream_files.recordings(stream.id))
+    low = float("-inf") if start is None else start.timestamp()
+    high = float("inf") if end is None else end.timestamp()
+    wanted = [found for found in every if found.end > low and found.start < high and found.name > after]
+    page = wanted[:limit]
+    next_cursor = _cursor(page[-1].name) if len(wanted) > limit else None
+    link = None
+    if next_cursor is not None:
+        query = {"limit": limit, "cursor": next_cursor}
+        query |= {name: at.isoformat() for name, at in (("start", start), ("end", end)) if at is not None}
+        link = f"{STREAMS}/{stream.id}/recordings?{urlencode(query)}"
+        response.headers["Link"] = f'<{link}>; rel="next"'
+    bodies = [_body(stream, found) for found in page]
+    return RecordingListBody(recordings=bodies, next_cursor=next_cursor, next=link)
+
+
+@router.head("/{stream_id}/recordings/{name}", include_in_schema=False)
+@router.get(
+    "/{stream_id}/recordings/{name}",
+    response_class=FileResponse,
+    summary="Download a recording",
+    responses={
+        200: {"content": {"video/mp4": {}}},
+        206: {"description": "The ranges that were asked for."},
+        304: {"description": "Not changed."},
+        **{code: {"model": ProblemBody} for code in (404, 410, 416)},
+    },
+)
+async def stream_recording(
+    request: Request,
+    stream: KnownStream,
+    backend: Given,
+    name: Annotated[str, Path(max_length=80, description="As listed.")],
+) -> Response:
+    """Whole or in ranges. Gone once its retention is over."""
+    if not NAME.fullmatch(name):
+        raise ProblemError("not-found", "there is no such recording; the list has the names")
+    headers = {
+        "ETag": f'"{stream.id}-{name}"',
+        "Content-Disposition": content_disposition(f"{stream.name}-{name}"),
+    }
+    path = backend.stream_files.recordings(stream.id) / name
+    return await send_file(request, path, "video/mp4", headers)
+
+
+def _recordings(folder: FilePath) -> list[Any]:
+    from media.recording import list_recordings
+
+    return list(list_recordings(folder))
+
+
+def _body(stream: Stream, found: Any) -> RecordingBody:
+    return RecordingBody(
+        name=found.name,
+        start=timestamp(found.start),
+        end=timestamp(found.end),
+        bytes=found.bytes,
+        url=f"{STREAMS}/{stream.id}/recordings/{found.name}",
+    )
+
+
+def _cursor(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def _after(cursor: str) -> str:
+    try:
+        name = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        if NAME.fullmatch(name):
+            return name
+    except (ValueError, binascii.Error):
+        pass
+    raise ProblemError("invalid-cursor", "the cursor is not one of ours; pass next_cursor on as it was given, or none")
