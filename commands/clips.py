@@ -48,10 +48,12 @@ def enhance(
         options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail)
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
+        if plan.choice is not None:
+            typer.echo(f"auto: {plan.choice.reason}", err=True)
         if plan.outside_envelope:
             typer.echo(f"outside of what the model was measured on: {'; '.join(plan.outside_envelope)}", err=True)
         with progress_bars() as progress:
-            bar = progress.add_task(f"{options.model} ×{plan.scale}", total=plan.clip.frames, fps="", reused="")
+            bar = progress.add_task(f"{plan.model} ×{plan.scale}", total=plan.clip.frames, fps="", reused="")
             began = time.monotonic()
 
             def on_frame(tally: Any) -> None:
@@ -107,6 +109,8 @@ def submit(
                 progress.update(
                     bar, description=now["state"], completed=now["frames_done"], total=now["frames_total"], fps=fps
                 )
+        if choice := job.get("choice"):
+            typer.echo(f"auto: {choice['reason']}", err=True)
         if job["state"] != "done":
             problem = job.get("problem") or {}
             typer.echo(f"gleaner: the clip is {job['state']}: {problem.get('detail', 'no reason given')}", err=True)

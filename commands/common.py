@@ -16,7 +16,9 @@ from pipeline.settings import RedisNotSetError, Settings
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-ModelOption = Annotated[str | None, typer.Option("--model", help="Model to use; `gleaner models` lists them.")]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", help="`gleaner models` lists them; auto chooses by the clip.")
+]
 ScaleOption = Annotated[int | None, typer.Option("--scale", help="Enlargement, each way.")]
 HeightOption = Annotated[int | None, typer.Option("--target-height", help="Height of the result as shown, pixels.")]
 CodecOption = Annotated[Codec, typer.Option("--codec", help="auto: H.264, or HEVC for large or 10-bit video.")]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.choice import AUTO
 from models.facts import ModelFacts
 from pipeline.job import ClipOptions
 
@@ -36,6 +40,32 @@ def check(options: ClipOptions, facts: ModelFacts, display_height: int) -> int:
     if options.target_height is not None:
         return _by_height(options.target_height, facts, display_height)
     return max(facts.scales) if facts.learned or METHOD_SCALE not in facts.scales else METHOD_SCALE
+
+
+def check_auto(options: ClipOptions, models: Sequence[ModelFacts], default: str, display_height: int) -> int:
+    """The scale where the model is left to the clip (`models/choice.py`): every one of it may then be chosen.
+
+    What was asked for; else the default model's. For a target height a scale is preferred that a network has which may
+    be chosen. Raises OptionError as `check`.
+    """
+    plain = {scale for facts in models if not facts.learned for scale in facts.scales}
+    named = next((facts for facts in models if facts.name == default), None)
+    nets = {scale for facts in models if facts.learned and facts.limits for scale in facts.gains} | set(
+        named.scales if named else ()
+    )
+    wanted = options.model_copy(update={"detail": 0.0})
+    if options.scale is None and options.target_height is None and named is not None:
+        scale = check(wanted.model_copy(update={"model": default}), named, display_height)
+    else:
+        reach = max(nets, default=0) * display_height
+        near = nets and options.target_height is not None and reach >= options.target_height
+        scales = tuple(sorted(nets if near and options.scale is None else nets | plain))
+        scale = check(wanted, replace(models[0], name=AUTO, scales=scales), display_height)
+    if options.detail and not any(facts.vivid for facts in models if scale in facts.scales):
+        message = f"no model that enlarges by {scale} has a vivid training, so detail is 0 and cannot be "
+        message += f"{options.detail:g}; leave detail out"
+        raise OptionError("no-vivid-training", message, "detail")
+    return scale
 
 
 def _by_scale(scale: int, facts: ModelFacts) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 
+from models.facts import ModelFacts
 from service.backend import Given
 from service.explore_options import bank_edge
-from service.schemas import BankBody, ModelBody, ModelListBody
+from service.schemas import BankBody, GainBody, LimitsBody, ModelBody, ModelListBody
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -30,6 +33,8 @@ def list_models(backend: Given) -> ModelListBody:
                 licence=facts.licence,
                 trained_on=facts.trained_on,
                 envelope=facts.envelope,
+                limits=None if facts.limits is None else LimitsBody(**asdict(facts.limits)),
+                gains=_gains(facts),
                 weights_sha256=facts.sha256,
                 vivid_sha256=facts.vivid_sha256,
                 tile=facts.tile,
@@ -44,3 +49,11 @@ def list_models(backend: Given) -> ModelListBody:
             if (size := bank_edge(facts)) is not None
         ],
     )
+
+
+def _gains(facts: ModelFacts) -> list[GainBody]:
+    return [
+        GainBody(scale=scale, profile=profile, **asdict(gained))
+        for scale, found in sorted(facts.gains.items())
+        for profile, gained in found.items()
+    ]

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from media.types import ClipFacts, OutputSettings
 from models.catalog import Catalog, UnknownModel
+from models.choice import AUTO
 from models.facts import ModelFacts
 from pipeline.job import ClipOptions
-from pipeline.options import OptionError, check
+from pipeline.options import OptionError, check, check_auto
 from pipeline.settings import Settings
 from service.problems import ProblemError, invalid
 from service.schemas import SubmitOptions
@@ -27,7 +28,7 @@ def early(fields: Mapping[str, Any], settings: Settings, catalog: Catalog) -> Cl
     except ValidationError as error:
         raise invalid([(".".join(map(str, e["loc"])), e) for e in error.errors()]) from None
     options = ClipOptions.model_validate({**form.model_dump(), "model": form.model or settings.default_model})
-    _scale(options, _ANY_HEIGHT, catalog)
+    _scale(options, _ANY_HEIGHT, settings, catalog)
     return options
 
 
@@ -35,7 +36,7 @@ def against_clip(
     options: ClipOptions, clip: ClipFacts, settings: Settings, catalog: Catalog
 ) -> tuple[int, OutputSettings]:
     """The network's scale and how the result is written. Raises ProblemError, MediaError("unsupported-output")."""
-    scale = _scale(options, clip.display_size[1], catalog)
+    scale = _scale(options, clip.display_size[1], settings, catalog)
     output = output_of(options, scale, clip)
     enlarged = max(output.width * output.height, clip.width * clip.height * scale * scale)
     if enlarged > settings.max_output_pixels:
@@ -52,14 +53,21 @@ def enhancer(options: ClipOptions, catalog: Catalog) -> ModelFacts:
     try:
         return catalog.enhancer(options.model)
     except UnknownModel as error:
-        known = ", ".join(sorted(error.known))
+        known = ", ".join((*sorted(error.known), AUTO))
         detail = f"there is no model of that name; the models are {known}"
         errors = [{"field": "model", "detail": f"one of {known}"}]
         raise ProblemError("unknown-model", detail, errors=errors) from None
 
 
-def _scale(options: ClipOptions, display_height: int, catalog: Catalog) -> int:
+def pinned(options: ClipOptions, catalog: Catalog) -> str | None:
+    """SHA-256 of the weights asked for, as they are now; None: there are none, or none yet. Raises ProblemError."""
+    return None if options.model == AUTO else enhancer(options, catalog).sha256
+
+
+def _scale(options: ClipOptions, display_height: int, settings: Settings, catalog: Catalog) -> int:
     try:
+        if options.model == AUTO:
+            return check_auto(options, catalog.enhancers(), settings.default_model, display_height)
         return check(options, enhancer(options, catalog), display_height)
     except OptionError as error:
         errors = [{"field": error.field, "detail": str(error)}]

@@ -70,6 +70,7 @@ def preview_body(job: Job) -> PreviewBody:
         estimate=None if result.get("estimate") is None else EstimateBody.model_validate(result["estimate"]),
         degradation=degradation_body(job),
         outside_envelope=list(job.outside_envelope),
+        choice=job.choice,
         samples=[
             SampleBody(
                 time_s=sample["time_s"],

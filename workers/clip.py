@@ -13,6 +13,7 @@ from media.facts_json import from_json
 from media.plan import plan_segments
 from models.envelope import outside_envelope
 from pipeline.job import Job, JobState
+from workers.choosing import with_model
 from workers.finishing import finish_clip
 from workers.preview import make_preview
 from workers.room import Room, output_of
@@ -46,11 +47,12 @@ def preview(job_id: str) -> None:
 def _plan(room: Room, job: Job) -> None:
     clip = from_json(job.clip)
     output_of(job, clip)  # fails now rather than in every segment
-    model = room.model(job)
     room.files.create(job.id)
+    found = estimate_clip(room.files.source(job.id), clip)
+    job = with_model(room, job, found)
+    model = room.model(job)
     cut = plan_segments(room.files.source(job.id), clip, room.settings.segment_s)
     write_spans(room.files.plan(job.id), cut.spans)
-    found = estimate_clip(room.files.source(job.id), clip)
     outside = outside_envelope(model.name, model.limits, found)
     room.jobs.transition(
         job.id,
@@ -59,7 +61,17 @@ def _plan(room: Room, job: Job) -> None:
         frames_total=cut.frames,
         estimate=None if found is None else found.to_json(),
         outside_envelope=outside,
+        choice=job.choice,
+        weights_sha256=job.weights_sha256,
     )
     # Only the first few: each segment queues a later one, so that clips take turns however long they are.
     room.clips.enqueue_segments(job.id, range(min(len(cut.spans), room.settings.segments_ahead)))
-    log.info("clip planned", job=job.id, stage="plan", segments=len(cut.spans), frames=cut.frames, outside=outside)
+    log.info(
+        "clip planned",
+        job=job.id,
+        stage="plan",
+        segments=len(cut.spans),
+        frames=cut.frames,
+        model=model.name,
+        outside=outside,
+    )

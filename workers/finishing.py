@@ -45,6 +45,7 @@ def finish_clip(room: Room, job: Job) -> None:
         output=output,
         requested=job.options.model_dump(mode="json"),
         estimate=None if job.estimate is None else degradation.from_json(job.estimate),
+        choice=job.choice,
     )
     sha256, size = sha256_of(result), result.stat().st_size
     summary = summarise(subject, logs, joined, sha256, size)

@@ -18,11 +18,13 @@ from media.remux import join
 from media.types import ClipFacts, OutputSettings
 from media.writer import VideoWriter
 from models.catalog import Catalog
+from models.choice import AUTO
 from models.envelope import outside_envelope
 from models.registry import load
 from pipeline.job import ClipOptions
 from pipeline.limits import probe_limits
-from pipeline.options import check
+from pipeline.model_choice import ModelChoice, choose_model
+from pipeline.options import check, check_auto
 from pipeline.settings import Settings
 from workers.digest import sha256_of
 from workers.framelog import FrameLog
@@ -42,22 +44,39 @@ class LocalPlan:
     output: OutputSettings
     estimate: Degradation | None  # how degraded the clip is, where that could be told
     outside_envelope: list[str]  # where that lies beyond what the model was measured on, in words
+    choice: ModelChoice | None = None  # of model=auto: what it came to
+
+    @property
+    def model(self) -> str:
+        return self.options.model if self.choice is None else self.choice.model
+
+    @property
+    def detail(self) -> float:
+        return self.options.detail if self.choice is None else self.choice.detail
 
 
 def decide_local(source: Path, out: Path, options: ClipOptions, settings: Settings) -> LocalPlan:
-    """Probe the clip, check what was asked for and estimate how degraded the clip is.
+    """Probe the clip, check what was asked for, estimate how degraded the clip is and choose a model if that is asked.
 
     Raises MediaError, OptionError, UnknownModel; FileNotFoundError where the folder of `out` is not there.
     """
     clip = probe(source, probe_limits(settings, max_bytes=None))
-    model = Catalog(settings.models_dir).enhancer(options.model)
-    scale = check(options, model, clip.display_size[1])
+    catalog, auto, height = Catalog(settings.models_dir), options.model == AUTO, clip.display_size[1]
+    if auto:
+        scale = check_auto(options, catalog.enhancers(), settings.default_model, height)
+    else:
+        scale = check(options, catalog.enhancer(options.model), height)
     width, height = output_size(clip, scale, options.target_height)
     output = decide(clip, width, height, options.codec.value, options.quality.value)
     if not out.parent.is_dir():
         raise FileNotFoundError(f"the folder of {out.name} does not exist; make it first")
     found = estimate_clip(source, clip)
-    return LocalPlan(clip, options, scale, output, found, outside_envelope(model.name, model.limits, found))
+    choice = None
+    if auto:
+        choice = choose_model(catalog.enhancers(), scale, found, settings.default_model, options.detail)
+    model = catalog.enhancer(choice.model if choice else options.model)
+    outside = outside_envelope(model.name, model.limits, found)
+    return LocalPlan(clip, options, scale, output, found, outside, choice)
 
 
 def enhance_local(
@@ -66,10 +85,10 @@ def enhance_local(
     """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
     catalog = Catalog(settings.models_dir)
     enhancer = load(
-        plan.options.model,
+        plan.model,
         plan.scale,
         settings.device,
-        detail=plan.options.detail,
+        detail=plan.detail,
         threads=settings.threads or None,
         catalog=catalog,
     )
@@ -111,6 +130,7 @@ def enhance_local(
             output=plan.output,
             requested=plan.options.model_dump(mode="json"),
             estimate=plan.estimate,
+            choice=plan.choice,
         )
         summary = summarise(subject, [log_file], joined, sha256_of(out), out.stat().st_size)
         if report is not None:

@@ -20,6 +20,7 @@ from models.envelope import outside_envelope
 from pipeline.heartbeat import alive
 from pipeline.job import Job, JobState
 from pipeline.tasks import SegmentKey
+from workers.choosing import with_model
 from workers.estimate import estimate
 from workers.plane_redis import RedisPlane
 from workers.report import output_json
@@ -49,6 +50,9 @@ def make_preview(room: Room, job: Job) -> None:
     clip = from_json(job.clip)
     output = output_of(job, clip)
     room.files.create(job.id)
+    found = estimate_clip(room.files.source(job.id), clip)
+    job = with_model(room, job, found)
+    model = room.model(job)
     frames = sample_frames(room.files.source(job.id), clip, SAMPLES)
     pictures = _Pictures(output)
     tally, wall_s = _enhance(room, job, clip, frames, pictures)
@@ -59,7 +63,6 @@ def make_preview(room: Room, job: Job) -> None:
         _write_png(after_file, as_shown(after, clip))
         seconds = (frame.pts - (clip.start_pts or 0)) * clip.time_base
         samples.append({"time_s": round(float(seconds), 3), "before": before_file.name, "after": after_file.name})
-    found, model = estimate_clip(room.files.source(job.id), clip), room.model(job)
     result = {"estimate": _estimate(room, clip, len(frames), wall_s, tally), "samples": samples}
     result["output"] = output_json(output)
     room.jobs.transition(
@@ -69,6 +72,8 @@ def make_preview(room: Room, job: Job) -> None:
         result=result,
         estimate=None if found is None else found.to_json(),
         outside_envelope=outside_envelope(model.name, model.limits, found),
+        choice=job.choice,
+        weights_sha256=job.weights_sha256,
     )
     room.metrics.inc("gleaner_jobs_total", state="done")
     log.info("preview done", job=job.id, stage="preview", frames=len(frames), seconds=round(wall_s, 2))
@@ -85,7 +90,7 @@ def _enhance(
     def account(_record: FrameRecord, _tally: Tally) -> None:
         """Nothing is kept of sample frames but their pictures."""
 
-    silence_s, options = room.settings.lease_s * 2, job.options
+    silence_s = room.settings.lease_s * 2
     with RedisPlane(
         room.frames,
         room.store,
@@ -93,8 +98,8 @@ def _enhance(
         model.name,
         job.scale,
         silence_s,
-        consistency=options.consistency,
-        detail=options.detail,
+        consistency=job.options.consistency,
+        detail=job.detail,
     ) as plane:
         tally = enhance_stretch(
             frames, plane, grid, job.scale, pictures, SAMPLES, on_frame=account, keep_going=room.keep_going(job.id)

@@ -17,6 +17,7 @@ from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
 from models.envelope import outside_envelope
 from models.facts import ModelFacts
+from pipeline.model_choice import ModelChoice
 from pipeline.version import VERSION
 from workers.added import AddedSummary, map_size
 from workers.framelog import frame_lines, segment_end
@@ -50,6 +51,7 @@ class Subject:
     output: OutputSettings
     requested: dict[str, Any]
     estimate: Degradation | None = None  # how degraded the source is, where that could be told
+    choice: ModelChoice | None = None  # of model=auto: what it came to
 
 
 def summarise(
@@ -69,7 +71,7 @@ def summarise(
     tiles, reused = sum(end.tally["tiles"] for end in ends), sum(end.tally["reused"] for end in ends)
     base = subject.clip.time_base
     consistent = bool(subject.requested.get("consistency"))
-    detail = float(subject.requested.get("detail", 0.0))
+    detail = subject.choice.detail if subject.choice else float(subject.requested.get("detail", 0.0))
     return {
         "v": 1,
         "job": subject.job,
@@ -83,6 +85,7 @@ def summarise(
         },
         "outside_envelope": outside_envelope(subject.model.name, subject.model.limits, subject.estimate),
         "requested": subject.requested,
+        "choice": None if subject.choice is None else subject.choice.model_dump(mode="json"),
         "model": model_json(subject.model) | {"scale": subject.scale, "detail": detail},
         "output": output_json(subject.output) | {"sha256": result_sha256, "bytes": result_bytes},
         "frames": {

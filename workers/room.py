@@ -56,7 +56,7 @@ class Room:
 
     def model(self, job: Job) -> ModelFacts:
         """The job's model, if it is still the one it was accepted with. Raises ModelGone."""
-        name = job.options.model
+        name = job.model
         try:
             facts = self.catalog.enhancer(name)
         except UnknownModel:

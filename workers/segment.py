@@ -69,7 +69,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
             job.scale,
             silence_s,
             consistency=job.options.consistency,
-            detail=job.options.detail,
+            detail=job.detail,
         ) as plane,
         VideoReader(room.files.source(job.id), clip, span) as reader,
         FrameLog(my_log) as frame_log,
