@@ -10,8 +10,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pipeline.model_choice import ModelChoice
-
 
 class JobState(StrEnum):
     QUEUED = "queued"  # accepted, source on disk
@@ -70,7 +68,7 @@ class ClipOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str  # or models.choice.AUTO: chosen by the clip when it is planned
+    model: str
     scale: int | None = Field(default=None, ge=1, le=16)
     target_height: int | None = Field(default=None, ge=16, le=8640)
     codec: Codec = Codec.AUTO
@@ -94,8 +92,6 @@ class ExploreOptions(BaseModel):
     steps: int = Field(ge=1)  # of the search for each candidate
 
 
-class Problem(BaseModel):
-    """Why a job failed, in words a client may see: no paths, no traces."""
 class CameraStretch(BaseModel):
     """Where a clip was cut from: a camera's ring. Unix seconds by our clock, which is when the packets arrived."""
 
@@ -110,6 +106,8 @@ class CameraStretch(BaseModel):
     gaps: tuple[tuple[float, float], ...] = ()  # of which the camera sent nothing
 
 
+class Problem(BaseModel):
+    """Why a job failed, in words a client may see: no paths, no traces."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -132,16 +130,15 @@ class Job(BaseModel):
     options: ClipOptions
     exploration: ExploreOptions | None = None
     scale: int  # the network's scale in this job, decided from the options
-    choice: ModelChoice | None = None  # planned, of model=auto: what it came to
-    weights_sha256: str | None = None  # of the model when the job was accepted, or chosen: one clip, one set of weights
+    weights_sha256: str | None = None  # of the model when the job was accepted: one clip, one set of weights
     source_name: str  # as the client called it, for display only; never a path
     source_sha256: str
     source_bytes: int
     clip: dict[str, Any]  # facts of the clip as JSON (see media.facts_json.to_json)
+    camera: CameraStretch | None = None  # of a clip cut from a camera's ring
     created_at: float  # Unix seconds
     started_at: float | None = None
     finished_at: float | None = None
-    camera: CameraStretch | None = None  # of a clip cut from a camera's ring
     segments: int | None = None  # known once planned
     estimate: dict[str, Any] | None = None  # planned: how degraded the clip is (media.estimate), as JSON; None: unknown
     outside_envelope: tuple[str, ...] = ()  # where that lies beyond what the model was measured on, in words
@@ -152,16 +149,6 @@ class Job(BaseModel):
     @property
     def terminal(self) -> bool:
         return self.state in TERMINAL
-
-    @property
-    def model(self) -> str:
-        """Name of the model that does it; "auto" where that is still to be chosen."""
-        return self.options.model if self.choice is None else self.choice.model
-
-    @property
-    def detail(self) -> float:
-        """Of the model that does it."""
-        return self.options.detail if self.choice is None else self.choice.detail
 
     @property
     def explored(self) -> ExploreOptions:

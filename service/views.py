@@ -61,7 +61,6 @@ def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence
         output=output_body(output_of(job.options, job.scale, from_json(job.clip))),
         estimate=degradation_body(job),
         outside_envelope=list(job.outside_envelope),
-        choice=job.choice,
         frames_done=progress.frames_done,
         frames_total=job.frames_total,
         frames_resized=progress.frames_resized,
@@ -94,7 +93,6 @@ def source_body(job: Job) -> SourceBody:
     return SourceBody(name=job.source_name, bytes=job.source_bytes, sha256=job.source_sha256)
 
 
-def result_body(job: Job) -> ResultBody | None:
 def camera_body(job: Job) -> CameraStretchBody | None:
     cut = job.camera
     if cut is None:
@@ -104,6 +102,7 @@ def camera_body(job: Job) -> CameraStretchBody | None:
     return CameraStretchBody(stream=cut.stream, name=cut.name, gaps=gaps, **moments)
 
 
+def result_body(job: Job) -> ResultBody | None:
     result: dict[str, Any] = job.result or {}
     if not {"file", "bytes", "sha256"} <= set(result):
         return None
