@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from pipeline.model_choice import ModelChoice
+
 
 class JobState(StrEnum):
     QUEUED = "queued"  # accepted, source on disk
@@ -68,7 +70,7 @@ class ClipOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str
+    model: str  # or models.choice.AUTO: chosen by the clip when it is planned
     scale: int | None = Field(default=None, ge=1, le=16)
     target_height: int | None = Field(default=None, ge=16, le=8640)
     codec: Codec = Codec.AUTO
@@ -130,7 +132,8 @@ class Job(BaseModel):
     options: ClipOptions
     exploration: ExploreOptions | None = None
     scale: int  # the network's scale in this job, decided from the options
-    weights_sha256: str | None = None  # of the model when the job was accepted: one clip, one set of weights
+    choice: ModelChoice | None = None  # planned, of model=auto: what it came to
+    weights_sha256: str | None = None  # of the model when the job was accepted, or chosen: one clip, one set of weights
     source_name: str  # as the client called it, for display only; never a path
     source_sha256: str
     source_bytes: int
@@ -149,6 +152,16 @@ class Job(BaseModel):
     @property
     def terminal(self) -> bool:
         return self.state in TERMINAL
+
+    @property
+    def model(self) -> str:
+        """Name of the model that does it; "auto" where that is still to be chosen."""
+        return self.options.model if self.choice is None else self.choice.model
+
+    @property
+    def detail(self) -> float:
+        """Of the model that does it."""
+        return self.options.detail if self.choice is None else self.choice.detail
 
     @property
     def explored(self) -> ExploreOptions:

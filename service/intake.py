@@ -120,7 +120,7 @@ def make_job(
         kind=kind,
         options=received.options,
         scale=scale,
-        weights_sha256=opts.enhancer(received.options, backend.catalog).sha256,
+        weights_sha256=opts.pinned(received.options, backend.catalog),
         source_name=received.name,
         source_sha256=upload.sha256,
         source_bytes=upload.bytes,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.job import Codec, Detail, JobState, Problem, Quality
+from pipeline.model_choice import ModelChoice
 
 MAX_NAME = 1024
 
@@ -22,7 +23,9 @@ class SubmitOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[str | None, BeforeValidator(_absent)] = Field(
-        default=None, max_length=64, description="A name from GET /v1/models. Default: the service's default model."
+        default=None,
+        max_length=64,
+        description="A name from GET /v1/models, or auto: chosen by the clip. Default: the service's default model.",
     )
     scale: Annotated[int | None, BeforeValidator(_absent)] = Field(
         default=None, ge=1, le=16, description="Enlargement, one of the model's scales. Default: its largest."
@@ -181,6 +184,7 @@ class ClipBody(BaseModel):
     outside_envelope: list[str] = Field(
         description="Where the estimate lies beyond what the model was measured on; empty: nowhere, or not known."
     )
+    choice: ModelChoice | None = Field(description="What model=auto came to. Once planned.")
     frames_done: int
     frames_total: int | None
     frames_resized: int = Field(description="Frames that could only be resized; labelled in the report.")
@@ -225,7 +229,30 @@ class PreviewBody(BaseModel):
     estimate: EstimateBody | None = Field(description="null where the clip does not say how many frames it has.")
     degradation: DegradationBody | None = Field(description="How degraded the clip is: `estimate` of a clip.")
     outside_envelope: list[str] = Field(description="As of a clip.")
+    choice: ModelChoice | None = Field(description="As of a clip.")
     samples: list[SampleBody]
+
+
+class LimitsBody(BaseModel):
+    """How bad the footage was that the model was measured on, as the estimate of a clip reads it; null: not stated."""
+
+    noise: float | None
+    blur: float | None
+    blockiness: float | None
+    quantiser: float | None
+    interlaced: bool = Field(description="Combed frames were among it.")
+    grey: bool = Field(description="Grey footage was among it.")
+
+
+class GainBody(BaseModel):
+    """RGB PSNR over bicubic under one degradation profile, dB."""
+
+    scale: int
+    profile: str
+    mean: float = Field(description="Over scenes.")
+    low: float = Field(description="Of the 95 % interval of the mean.")
+    high: float
+    share: float = Field(description="Of the scenes that gain, 0 to 1.")
 
 
 class ModelBody(BaseModel):
@@ -238,6 +265,8 @@ class ModelBody(BaseModel):
     licence: str
     trained_on: str
     envelope: str = Field(description="Where its quality was measured.")
+    limits: LimitsBody | None = Field(description="The same for machines; null: not stated.")
+    gains: list[GainBody] = Field(description="What was measured under each degradation; empty: nothing.")
     weights_sha256: str | None
     vivid_sha256: str | None = Field(description="Of the weights that detail goes towards; null: detail must be 0.")
     tile: int

@@ -61,6 +61,7 @@ def clip_body(job: Job, progress: Progress, fps: float | None, missing: Sequence
         output=output_body(output_of(job.options, job.scale, from_json(job.clip))),
         estimate=degradation_body(job),
         outside_envelope=list(job.outside_envelope),
+        choice=job.choice,
         frames_done=progress.frames_done,
         frames_total=job.frames_total,
         frames_resized=progress.frames_resized,
