@@ -101,6 +101,7 @@ def clean_errors(*more: type[Exception]) -> Iterator[None]:
     from models.catalog import UnknownModel
     from pipeline.embedded import EmbeddedRedisError
     from pipeline.options import OptionError
+    from pipeline.secrets import SecretKeyError
     from pipeline.standalone import AddressError
     from pipeline.targets import TargetError
 
@@ -113,6 +114,7 @@ def clean_errors(*more: type[Exception]) -> Iterator[None]:
         UnknownModel,
         RedisNotSetError,
         EmbeddedRedisError,
+        SecretKeyError,
     )
     try:
         yield

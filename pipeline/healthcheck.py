@@ -1,4 +1,4 @@
-"""`python -m pipeline.healthcheck api|clip|enhance`: is the process of that kind on this host well? For containers.
+"""`python -m pipeline.healthcheck api|clip|enhance|camera`: is this host's process of that kind well? For containers.
 
 Exit code 0 or 1, and one line that says why. The API is asked over HTTP; a worker is well while its heartbeat in Redis
 is fresh, so a worker that cannot reach Redis counts as unwell too. Knows not what workers do.
@@ -19,7 +19,7 @@ from pipeline.heartbeat import EXPIRY_S, alive
 from pipeline.queue import host_of
 from pipeline.settings import RedisNotSetError, Settings, redis_url
 
-WORKERS = ("clip", "enhance")
+WORKERS = ("clip", "enhance", "camera")
 _TIMEOUT_S = 4.0  # whoever runs this gives up after 5 to 10 s, and then shows no line
 _ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # addresses to listen on, not to call
 
@@ -29,7 +29,7 @@ class Unwell(Exception):
 
 
 def check(kind: str, settings: Settings) -> str:
-    """kind: "api", "clip" or "enhance". Returns what was found. Raises Unwell, RedisNotSetError, RedisUrlError."""
+    """kind: "api" or one of WORKERS. Returns what was found. Raises Unwell, RedisNotSetError, RedisUrlError."""
     if kind == "api":
         return check_api(settings.host, settings.port)
     return check_worker(kind, settings)
@@ -69,7 +69,7 @@ def check_worker(kind: str, settings: Settings) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Exit code; 2 where the arguments or the settings cannot be used."""
     if len(arguments) != 1 or arguments[0] not in ("api", *WORKERS):
-        sys.stdout.write("usage: python -m pipeline.healthcheck api|clip|enhance\n")
+        sys.stdout.write("usage: python -m pipeline.healthcheck api|clip|enhance|camera\n")
         return 2
     try:
         line, code = check(arguments[0], Settings()), 0

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[0-9A-Za-z._-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    kind: str  # "clip", "enhance"
+    kind: str  # "clip", "enhance", "camera"
     name: str
     facts: dict[str, Any]  # as the worker gave them, e.g. device and model
     beat_at: float  # Unix seconds by the worker's clock

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -26,6 +26,8 @@ from redis.exceptions import RedisError
 
 from pipeline import heartbeat
 from pipeline.queue import FrameQueue
+from pipeline.stream import StreamState
+from pipeline.streams import StreamStore
 
 KEY = "gleaner:metrics"
 FLUSH_S = 1.0
@@ -61,13 +63,23 @@ METRICS: dict[str, Metric] = {
         Metric("gleaner_frames_reclaimed_total", "counter", "Frames taken over after a worker's lease ran out."),
         Metric("gleaner_dead_letters_total", "counter", "Frames given up after too many deliveries."),
         Metric("gleaner_upload_bytes_total", "counter", "Bytes of clips accepted."),
+        Metric("gleaner_stream_frames_total", "counter", "Frames of cameras by what became of them.", ("result",)),
+        Metric("gleaner_stream_reconnects_total", "counter", "Connections to cameras made again."),
+        Metric(
+            "gleaner_stream_lag_seconds",
+            "histogram",
+            "From a camera's frame's arrival until it was written.",
+            (),
+            (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60),
+        ),
+        Metric("gleaner_streams", "gauge", "Streams by state.", ("state",)),
         Metric("gleaner_worker_up", "gauge", "Workers heard of lately.", ("kind",)),
         Metric("gleaner_queue_depth_frames", "gauge", "Frames waiting for an enhance worker."),
         Metric("gleaner_queue_pending_frames", "gauge", "Frames being computed."),
         Metric("gleaner_queue_oldest_age_seconds", "gauge", "Age of the oldest frame not yet done."),
     )
 }
-WORKER_KINDS = ("clip", "enhance")
+WORKER_KINDS = ("clip", "enhance", "camera")
 
 _log = structlog.get_logger(__name__)
 
@@ -188,7 +200,14 @@ def snapshot(redis: Redis) -> list[Family]:
     samples["gleaner_queue_pending_frames"] = {(): float(queue.pending())}
     samples["gleaner_queue_oldest_age_seconds"] = {(): queue.oldest_age_s()}
     samples["gleaner_worker_up"] = {(kind,): float(len(heartbeat.alive(redis, kind))) for kind in WORKER_KINDS}
+    samples["gleaner_streams"] = _streams(StreamStore(redis))
     return [Family(metric, samples[metric.name]) for metric in METRICS.values()]
+
+
+def _streams(store: StreamStore) -> dict[Values, float | Histogram]:
+    """How many streams are in each state, those with none too."""
+    states = Counter(status.state for status in store.statuses(store.all()).values())
+    return {(state.value,): float(states[state]) for state in StreamState}
 
 
 def read_samples(raw: Mapping[bytes, bytes], now: float) -> dict[str, dict[Values, float | Histogram]]:

@@ -73,4 +73,4 @@ def test_what_cannot_be_asked_is_unwell(run: Run, tmp_path: Path) -> None:
 
 def test_other_questions_are_refused(run: Run) -> None:
     for arguments in ((), ("redis",), ("api", "clip")):
-        assert run(*arguments) == (2, "usage: python -m pipeline.healthcheck api|clip|enhance")
+        assert run(*arguments) == (2, "usage: python -m pipeline.healthcheck api|clip|enhance|camera")

@@ -12,8 +12,11 @@ from redis import Redis
 
 from pipeline.connection import connect
 from pipeline.heartbeat import Heartbeat
+from pipeline.jobs import new_id
 from pipeline.metrics import KEY, METRICS, Histogram, MetricError, Metrics, read_samples, snapshot
 from pipeline.queue import FrameQueue
+from pipeline.stream import Stream, StreamOptions, StreamState
+from pipeline.streams import StreamStore
 from pipeline.tasks import FrameTask
 
 LATER = 3600.0  # flush by hand only
@@ -116,7 +119,20 @@ def test_the_state_of_queue_and_workers_is_looked_up(redis: Redis) -> None:
     assert samples(redis, "gleaner_queue_depth_frames") == {(): 2.0}
     assert samples(redis, "gleaner_queue_pending_frames") == {(): 1.0}
     assert samples(redis, "gleaner_queue_oldest_age_seconds")[()] >= 0
-    assert samples(redis, "gleaner_worker_up") == {("clip",): 0.0, ("enhance",): 1.0}
+    assert samples(redis, "gleaner_worker_up") == {("clip",): 0.0, ("enhance",): 1.0, ("camera",): 0.0}
+
+
+def test_streams_are_counted_by_state(redis: Redis) -> None:
+    store = StreamStore(redis)
+    for name, enabled in (("yard", True), ("gate", True), ("attic", False)):
+        options = StreamOptions(name=name, model="lanczos", enabled=enabled)
+        store.create(Stream(id=new_id(), options=options, created_at=0.0, changed_at=0.0))
+    store.begin_epoch(store.by_name("gate").id, "worker")
+    found = samples(redis, "gleaner_streams")
+    assert found.keys() == {(state.value,) for state in StreamState}
+    assert {key: count for key, count in found.items() if count} == dict.fromkeys(
+        [("waiting",), ("connecting",), ("stopped",)], 1.0
+    )
 
 
 def test_every_metric_is_in_an_empty_snapshot(redis: Redis) -> None:
