@@ -26,7 +26,6 @@ _KEY_FLAGS = 0x0200_0000  # depends on no other sample
 _OTHER_FLAGS = 0x0101_0000  # depends on others, no place to begin at
 _BASE_IS_MOOF = 0x02_0000
 _TRUN_FIELDS = 0x1 | 0x100 | 0x200 | 0x400  # data offset; each sample's duration, size, flags
-_PARAMETER_SETS = frozenset((7, 8))
 _DELIMITERS = frozenset((9, 12))  # access unit delimiter, filler: nothing in MP4
 
 
@@ -59,19 +58,22 @@ def init_segment(key_frame: Encoded) -> bytes:
 
 def mux_packet(encoded: Encoded, *, with_parameters: bool) -> Packet[Stream]:
     """The frame for a muxer of PyAV; parameter sets before it where they are wanted (PyAV finds them in the first)."""
-    packet: Packet[Stream] = Packet((encoded.format.extradata if with_parameters else b"") + encoded.data)
+    data = encoded.data
+    if with_parameters:  # short start codes: the first zero of a long one would be taken for the end of what is before
+        data = encoded.format.extradata + b"".join(b"\0\0\1" + unit for unit in nal_units(encoded.data))
+    packet: Packet[Stream] = Packet(data)
     packet.pts = packet.dts = encoded.pts
     packet.time_base = TICK
     packet.is_keyframe = encoded.key
     return packet
 
 
-def fragment(frames: Sequence[TimedFrame], sequence: int) -> bytes:
-    """moof and mdat of frames of one format, in order. The first one's pts is their place on the timeline.
+def fragment(frames: Sequence[TimedFrame], sequence: int, offset: int = 0) -> bytes:
+    """moof and mdat of frames of one format, in order. The first one's pts, plus `offset`, is their place in time.
 
     sequence: a number that rises from fragment to fragment; of a longer one the lowest 32 bits are written.
     """
-    samples = [b"".join(_with_lengths(frame.encoded.data)) for frame in frames]
+    samples = [b"".join(_sample(frame.encoded)) for frame in frames]
     entries = b"".join(
         struct.pack(
             ">III", min(frame.duration, MAX_TICKS), len(sample), _KEY_FLAGS if frame.encoded.key else _OTHER_FLAGS
@@ -80,7 +82,7 @@ def fragment(frames: Sequence[TimedFrame], sequence: int) -> bytes:
     )
     header = _box(b"mfhd", struct.pack(">II", 0, sequence & 0xFFFF_FFFF))
     track = _box(b"tfhd", struct.pack(">II", _BASE_IS_MOOF, TRACK))
-    track += _box(b"tfdt", struct.pack(">IQ", 1 << 24, frames[0].encoded.pts))
+    track += _box(b"tfdt", struct.pack(">IQ", 1 << 24, frames[0].encoded.pts + offset))
 
     def moof(data_offset: int) -> bytes:
         run = struct.pack(">IIi", _TRUN_FIELDS, len(frames), data_offset) + entries
@@ -112,11 +114,25 @@ def nal_units(data: bytes) -> Iterator[bytes]:
         start = following
 
 
-def _with_lengths(data: bytes) -> Iterator[bytes]:
-    for unit in nal_units(data):
-        if unit and unit[0] & 31 not in _PARAMETER_SETS | _DELIMITERS:
+def _sample(encoded: Encoded) -> Iterator[bytes]:
+    # Key frames carry their parameter sets although the init segment has them: FFmpeg's HLS reader (ffplay, mpv) goes
+    # on with its first init segment when a playlist comes to another one.
+    for unit in nal_units(encoded.format.extradata + encoded.data if encoded.key else encoded.data):
+        if unit and unit[0] & 31 not in _DELIMITERS:
             yield struct.pack(">I", len(unit))
             yield unit
+
+
+def end_of(data: bytes) -> int:
+    """When the last fragment of a segment that `fragment` wrote ends. Ticks of 1/90000 s; 0 if there is none."""
+    track = data.rfind(b"tfdt")
+    run = data.rfind(b"trun")
+    if not 0 <= track < run:
+        return 0
+    begin: int = struct.unpack_from(">Q", data, track + 8)[0]
+    count: int = struct.unpack_from(">I", data, run + 8)[0]
+    durations: list[int] = [struct.unpack_from(">I", data, run + 16 + 12 * index)[0] for index in range(count)]
+    return begin + sum(durations)
 
 
 def codec_string(live_format: LiveFormat) -> str:

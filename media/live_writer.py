@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media import hls
-from media.fragments import TimedFrame, fragment, init_segment
+from media.fragments import TimedFrame, end_of, fragment, init_segment
 from media.hls import Left, Part, Segment
 from media.live_encoder import Encoded, LiveFormat
 from media.live_types import CLOCK
@@ -73,6 +73,7 @@ class LiveWriter:
         self._published = False
         self._number = self._init = self._era = 0
         self._fragments = 0
+        self._end = self._offset = 0  # where what is written ends; ticks that pts are raised by, so that they rise
 
         self._format: LiveFormat | None = None
         self._broken = True  # the next frame does not go on from the last one
@@ -117,7 +118,11 @@ class LiveWriter:
                 self._steps.append(step)
                 if encoded.key and encoded.pts - self._begin + step // 2 >= self._segment_ticks:
                     events += self._close_segment(encoded.pts)
-                elif self._pending and encoded.pts - self._pending[0].pts + step // 2 >= self._part_ticks:
+                elif (
+                    self._published
+                    and self._pending
+                    and encoded.pts - self._pending[0].pts + step // 2 >= self._part_ticks
+                ):
                     events += self._close_part(encoded.pts)
         if (self._broken or self._growing is None) and not encoded.key:
             self.dropped += 1
@@ -135,7 +140,7 @@ class LiveWriter:
         The last one's duration is then a guess: as long as frames last here, or have lasted already.
         """
         waited = self._clock() - self._last_added
-        if not self._pending or not self._low_latency or waited < self._part_s:
+        if not (self._pending and self._in_parts) or waited < self._part_s:
             return []
         return self._close_part(self._pending[-1].pts + max(self._typical(), round(min(waited, LONGEST_S) * CLOCK)))
 
@@ -169,6 +174,10 @@ class LiveWriter:
             self._target_s = hls.rounded(lasts)
         return False
 
+    @property
+    def _in_parts(self) -> bool:
+        return self._low_latency and self._published  # how long parts are to be is known after the first segment
+
     def _typical(self) -> int:
         return round(statistics.median(self._steps)) if self._steps else round(self._part_s * CLOCK)
 
@@ -189,25 +198,28 @@ class LiveWriter:
         discontinuity = self._broken and not self._first
         self._growing = Segment(self._number, 0.0, wall, self._init, self._era + discontinuity, discontinuity)
         self._begin = encoded.pts
+        if self._broken:
+            self._offset = max(self._offset, self._end - encoded.pts)
         self._part_ticks = self._part_length()
         self._bytes = []
 
-    def _close_part(self, until: int) -> list[LiveEvent]:
-        """Write the frames that wait; the last one lasts until that pts."""
+    def _close_part(self, until: int, *, segment_ends: bool = False) -> list[LiveEvent]:
+        """Write the frames that wait; the last one lasts until that pts. Where the segment ends, it tells of both."""
         frames, self._pending = self._pending, []
         if not frames or self._growing is None:
             return []
         ends = [*(frame.pts for frame in frames[1:]), max(until, frames[-1].pts + 1)]
         timed = [TimedFrame(frame, end - frame.pts) for frame, end in zip(frames, ends, strict=True)]
         self._fragments += 1
-        data = fragment(timed, self._fragments)
-        part = Part((ends[-1] - frames[0].pts) / CLOCK, frames[0].key)
-        parts = (*self._growing.parts, part)
-        if self._low_latency:
+        data = fragment(timed, self._fragments, self._offset)
+        parts = self._growing.parts
+        if self._in_parts:
+            parts = (*parts, Part((ends[-1] - frames[0].pts) / CLOCK, frames[0].key))
             self._place(hls.part_name(self._number, len(parts) - 1), data)
         self._bytes.append(data)
+        self._end = ends[-1] + self._offset
         self._growing = replace(self._growing, parts=parts, duration_s=(ends[-1] - self._begin) / CLOCK)
-        if not self._low_latency or not self._published:
+        if not parts or segment_ends:
             return []
         self._write_playlist()
         return [LiveEvent("part", self._number, len(parts) - 1)]
@@ -218,12 +230,8 @@ class LiveWriter:
             return []
         last = self._last
         assert last is not None
-        published, self._published = self._published, False  # one playlist for the last part and the segment
         before = len(self._growing.parts)
-        try:
-            self._close_part(last.pts + self._typical() if until is None else until)
-        finally:
-            self._published = published
+        self._close_part(last.pts + self._typical() if until is None else until, segment_ends=True)
         if not self._bytes:  # its only part could not be written: the number is still free
             self._growing = None
             return []
@@ -236,19 +244,15 @@ class LiveWriter:
         self._number, self._era = self._number + 1, whole.era
         self._written_s += duration_s
         events = [LiveEvent("segment", whole.number)]
-        if self._low_latency and published and len(whole.parts) > before:
+        if len(whole.parts) > before:
             events.insert(0, LiveEvent("part", whole.number, len(whole.parts) - 1))
-        if not self._part_target_s:
-            self._part_target_s = self._first_part_target(whole)
+        if not self._part_target_s:  # a little more than parts will last: frames do not come to the tick
+            length, step = self._part_length() / CLOCK, self._typical() / CLOCK
+            self._part_target_s = length + min(step / 2, length / 10)
         self._published = True
         self._retire()
         self._write_playlist()
         return events
-
-    def _first_part_target(self, segment: Segment) -> float:
-        """A little more than parts will last: frames do not come to the tick."""
-        length = self._part_length() / CLOCK
-        return max(length + min(self._typical() / CLOCK / 2, length / 10), *(part.duration_s for part in segment.parts))
 
     # Files
 
@@ -307,6 +311,8 @@ class LiveWriter:
         self._era = self._number  # no fewer segments than discontinuities, so no player has seen this one
         with contextlib.suppress(OSError, ValueError):
             self._go_on(hls.read_back((self.folder / PLAYLIST).read_text()))
+        if not self._segments:  # what it listed is gone
+            (self.folder / PLAYLIST).unlink(missing_ok=True)
         self._first = self._number == 0
         stays_s = self._keep * self._segment_s + LONGEST_S
         listed = {hls.segment_name(segment.number) for segment in self._segments}
@@ -334,5 +340,6 @@ class LiveWriter:
             del segments[: there.index(False) + 1], there[: there.index(False) + 1]
         self._segments = segments
         if segments:
+            self._end = end_of((self.folder / hls.segment_name(self._number - 1)).read_bytes())
             self._published = True
             self._write_playlist()
