@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
+from models.envelope import Limits
 from models.facts import ModelFacts
 from pipeline.job import ClipOptions
-from pipeline.options import OptionError, check
+from pipeline.options import OptionError, check, check_auto
 
 
 def facts(name: str, scales: tuple[int, ...], learned: bool) -> ModelFacts:
@@ -80,3 +81,50 @@ def test_facts_of_another_model_are_refused() -> None:
     with pytest.raises(OptionError) as caught:
         check(ClipOptions(model="other"), X4, 288)
     assert caught.value.code == "wrong-model"
+
+
+MEASURED = replace(X4, name="net", limits=Limits(), gains={4: {}})
+X8 = replace(facts("x8", (8,), True), limits=Limits(), gains={8: {}})
+UNKNOWN = facts("unknown", (6,), True)  # nothing was measured of it
+
+
+@pytest.mark.parametrize(
+    ("wanted", "default", "scale"),
+    [
+        ({}, "net", 4),
+        ({}, "resample", 2),
+        ({"scale": 3}, "net", 3),
+        ({"scale": 8}, "net", 8),
+        ({"target_height": 720}, "net", 4),  # not 3, which only the method without weights has
+        ({"target_height": 1200}, "net", 8),
+        ({}, "gone", 2),  # as a method without weights
+    ],
+)
+def test_the_scale_where_the_model_is_left_to_the_clip(wanted: dict[str, int], default: str, scale: int) -> None:
+    options = ClipOptions.model_validate({"model": "auto", **wanted})
+    assert check_auto(options, [RESAMPLE, MEASURED, X8, UNKNOWN], default, 288) == scale
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "field"),
+    [
+        ({"scale": 6}, "unknown-scale", "scale"),  # its model would never be chosen
+        ({"scale": 4, "target_height": 720}, "scale-and-height", "target_height"),
+        ({"target_height": 2400}, "height-out-of-reach", "target_height"),
+        ({"detail": 0.3}, "no-vivid-training", "detail"),
+    ],
+)
+def test_what_auto_refuses(wanted: dict[str, float], code: str, field: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_auto(
+            ClipOptions.model_validate({"model": "auto", **wanted}), [RESAMPLE, MEASURED, X8, UNKNOWN], "net", 288
+        )
+    assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_auto_takes_detail_where_some_model_of_the_scale_has_it() -> None:
+    vivid = replace(MEASURED, vivid="net.vivid", vivid_sha256="0" * 64)
+    options = ClipOptions(model="auto", detail=0.3)
+    assert check_auto(options, [RESAMPLE, vivid, X8], "net", 288) == 4
+    with pytest.raises(OptionError, match="no model that enlarges by 8"):
+        check_auto(options.model_copy(update={"scale": 8}), [RESAMPLE, vivid, X8], "net", 288)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,14 @@ def test_models_are_listed_with_their_facts(service: Any) -> None:
     lanczos = next(model for model in models if model["name"] == "lanczos")
     assert lanczos["learned"] is False
     assert set(lanczos["scales"]) == set(MODELS["lanczos"].scales)
+    assert lanczos["limits"] is None
+    espcn = next(model for model in models if model["name"] == "espcn-x4")
+    limits = MODELS["espcn-x4"].limits
+    assert limits is not None
+    assert espcn["limits"] == asdict(limits)
+    gains = {(gain["scale"], gain["profile"]): gain["mean"] for gain in espcn["gains"]}
+    assert gains == {(4, profile): gain.mean for profile, gain in MODELS["espcn-x4"].gains[4].items()}
+    assert gains[4, "clean-bicubic"] > 0.3
 
 
 def test_the_root_says_where_to_go(service: Any) -> None:

@@ -30,6 +30,26 @@ def test_detail_is_kept_to_two_decimals_for_a_model_that_has_it(
     assert (refused.status_code, refused.json()["code"]) == (422, "no-vivid-training")
 
 
+def test_auto_is_kept_as_asked_for_and_pins_no_weights_yet(service: Any, clip: Path) -> None:
+    answer = service.submit(clip, model="auto")
+    assert answer.status_code == 202, answer.text
+    body = answer.json()
+    assert (body["options"]["model"], body["options"]["scale"], body["choice"]) == ("auto", 4, None)
+    kept = service.jobs.get(body["id"])
+    assert (kept.options.model, kept.weights_sha256) == ("auto", None)
+    choice = {"model": "lanczos", "detail": 0.0, "reason": "lanczos: …", "nearest": "noise-only"}
+    choice["others"] = [{"model": "espcn-x4", "why": "noise of about 21 levels; espcn-x4 was measured up to 12"}]
+    service.jobs.transition(body["id"], JobState.PLANNING)
+    service.jobs.transition(body["id"], JobState.RUNNING, choice=choice, weights_sha256="0" * 64)
+    assert service.http.get(f"/v1/clips/{body['id']}").json()["choice"] == choice
+    raw = service.http.post("/v1/clips?model=auto&scale=3", content=clip.read_bytes())
+    assert (raw.status_code, raw.json()["options"]["scale"]) == (202, 3)
+    refused = service.submit(clip, model="auto", scale="8")
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown-scale")
+    refused = service.submit(clip, model="auto", detail="0.5")
+    assert (refused.status_code, refused.json()["code"]) == (422, "no-vivid-training")
+
+
 def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
     answer = service.submit(clip, model="espcn-x4", codec="hevc", keep_audio="false", consistency="true")
     assert answer.status_code == 202
