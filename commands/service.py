@@ -15,6 +15,7 @@ from pipeline.settings import redis_url
 class WorkerKind(StrEnum):
     CLIP = "clip"
     ENHANCE = "enhance"
+    CAMERA = "camera"
 
 
 def serve() -> None:
@@ -43,7 +44,9 @@ def api() -> None:
 
 
 def worker(
-    kind: Annotated[WorkerKind, typer.Argument(help="clip: decode and encode; enhance: run the network.")],
+    kind: Annotated[
+        WorkerKind, typer.Argument(help="clip: decode and encode; enhance: run the network; camera: live.")
+    ],
 ) -> None:
     """Run one worker process; needs REDIS_URL. SIGTERM drains it."""
     with clean_errors():
@@ -51,6 +54,10 @@ def worker(
             from workers.clip_process import run_clip_worker
 
             run_clip_worker(service_settings())
+        elif kind is WorkerKind.CAMERA:
+            from workers.camera_process import run_camera_worker
+
+            run_camera_worker(service_settings())
         else:
             from workers.enhance_process import run_enhance_worker
 

@@ -118,6 +118,16 @@ def parse_ports(text: str) -> frozenset[int] | None:
     return frozenset(map(int, parts))
 
 
+def parse_port_range(text: str) -> range:
+    """Ports from the first to the last, "18554-18563". Raises ValueError."""
+    first, dash, last = text.strip().partition("-")
+    if not (dash and all(part.isascii() and part.isdigit() for part in (first, last))):
+        raise ValueError(f"{text:.40} is no range of ports; write 18554-18563")
+    if not 1 <= int(first) <= int(last) <= 65535:
+        raise ValueError(f"{text:.40} is no range of ports: it goes up, from 1 at least to 65535 at most")
+    return range(int(first), int(last) + 1)
+
+
 def _unwrapped(address: IPAddress) -> IPAddress:
     """An IPv4 address that came mapped into IPv6 (::ffff:10.0.0.1), as itself."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

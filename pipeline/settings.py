@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pipeline.addresses import CAMERA_PORTS, PRIVATE_NETWORKS, parse_networks, parse_ports
+from pipeline.addresses import CAMERA_PORTS, PRIVATE_NETWORKS, parse_networks, parse_port_range, parse_ports
 
 MIB = 1024 * 1024
 
@@ -77,7 +77,6 @@ class Settings(BaseSettings):
     )
     listen_ports: str = Field(
         default="18554-18563",
-        pattern="^[0-9]{1,5}-[0-9]{1,5}$",
         description="Ports on which camera workers wait for gateways that push straight to them.",
     )
     media_server: str = Field(
@@ -108,6 +107,12 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, text: str) -> str:
         parse_networks(text)
+        return text
+
+    @field_validator("listen_ports")
+    @classmethod
+    def _port_range(cls, text: str) -> str:
+        parse_port_range(text)
         return text
 
     @field_validator("camera_ports")

@@ -3,6 +3,7 @@
 gleaner:streams                sorted set of all ids, all with score 0: by name, which is by age
 gleaner:streams:names          hash: name -> id
 gleaner:streams:deleted        sorted set of ids by when they were deleted, kept while their files may still be there
+gleaner:streams:ports          hash: port -> id of the stream whose gateway pushes to it
 gleaner:stream:{id}            the record, JSON
 gleaner:stream:{id}:sealed     hash: "url", "push_url" -> the whole URL, encrypted (pipeline/secrets.py)
 gleaner:stream:{id}:epoch      number of the latest owner
@@ -17,6 +18,7 @@ from __future__ import annotations
 from pipeline.files import check_id
 
 ALL, NAMES, DELETED = "gleaner:streams", "gleaner:streams:names", "gleaner:streams:deleted"
+PORTS = "gleaner:streams:ports"
 
 
 def record_key(stream_id: str) -> str:
