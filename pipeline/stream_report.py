@@ -23,7 +23,7 @@ def as_seen(stream: Stream, raw: bytes | None, reporting: bool, now: float) -> S
     last = None if raw is None else StreamStatus.model_validate_json(raw)
     if last is not None and reporting:
         return last
-    since = stream.changed_at if last is None else last.updated_at + REPORT_TTL_S
+    since = stream.changed_at if last is None else min(now, last.updated_at + REPORT_TTL_S)
     problem = _NOBODY if now - since > REPORT_TTL_S else None  # no news while it is only being handed on
     waiting = {"state": StreamState.WAITING, "since": since, "problem": problem, "retry_at": None}
     known = last or StreamStatus(state=StreamState.WAITING, since=since, updated_at=since)

@@ -253,8 +253,12 @@ class StreamStore:
 
         self._atomically(write, record_key(stream_id), epoch_key(stream_id))
 
-    def take_snapshot_wish(self, stream_id: str) -> bool:
-        """Whether somebody waits for a snapshot; for the owner, who is told once."""
+    def take_snapshot_wish(self, stream_id: str, epoch: int | None = None) -> bool:
+        """Whether somebody waits for a snapshot; for the owner, who is told once. With an epoch, raises as `check`."""
+        if not self._redis.exists(wish_key(stream_id)):
+            return False
+        if epoch is not None:
+            self.check(stream_id, epoch)
         return bool(self._redis.delete(wish_key(stream_id)))
 
     # Those who look

@@ -306,8 +306,11 @@ def test_a_wish_for_a_snapshot_is_told_once(redis: Redis, store: StreamStore) ->
     store.want_snapshot(stream.id)
     store.want_snapshot(stream.id)
     assert redis.ttl(f"gleaner:stream:{stream.id}:wish") > 0  # nobody waits for ever
-    assert store.take_snapshot_wish(stream.id)
-    assert not store.take_snapshot_wish(stream.id)
+    old, new = (store.begin_epoch(stream.id, name) for name in ("first", "second"))
+    with pytest.raises(StaleOwner):
+        store.take_snapshot_wish(stream.id, old)
+    assert store.take_snapshot_wish(stream.id, new)
+    assert not store.take_snapshot_wish(stream.id, new)
 
 
 def test_the_http_app_reads_the_same(redis_url: str, store: StreamStore) -> None:
