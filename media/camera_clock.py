@@ -25,6 +25,7 @@ SLEW, SLEW_S = 0.02, 40.0  # at most 2 % faster or slower; else so that a deviat
 STEP_S = 600.0  # no frame for longer, without a reconnect: our own clock was set
 GAP_S, GAP_STEPS = 1.0, 5  # longer than a second and five frames
 FIRST_STEP_S = 0.04
+PACE = 0.02  # weight of a frame in the pace of arrivals
 DRIFT_WINDOWS = 4  # before drift is told
 UTC_PLAUSIBLE = (1e9, 4.1e9)  # 2001 to 2099; cameras without a set clock tell 1970 or 1900
 
@@ -54,9 +55,9 @@ class CameraClock:
         self._offset: float | None = None  # timeline minus the camera's clock, ticks
         self._raw: int | None = None  # the camera's last timestamp, ticks
         self._believed = True
-        self._behind = self._repeats = 0
-        self._told_missing = False
+        self._behind = self._repeats = self._missing = 0
         self._jumps: deque[float] = deque(maxlen=JUMPS)
+        self._pace, self._paced = FIRST_STEP_S, 0  # seconds from arrival to arrival, smoothed; of how many
         self._steps: deque[int] = deque(maxlen=9)
         self._lateness = Lateness()
         self._drift = Drift()
@@ -80,9 +81,9 @@ class CameraClock:
         self._broken = self._last is not None
         if self._last is None:
             self._arrived_at = arrived_at
-        self._believed, self._told_missing = True, False
+        self._believed = True
         self._offset = self._raw = None
-        self._behind = self._repeats = 0
+        self._behind = self._repeats = self._missing = 0
         self._jumps.clear()
         self._drift = Drift()
 
@@ -98,6 +99,9 @@ class CameraClock:
             return Stamp(0, captured_at)
         elapsed = self._elapsed(arrived_at, raw)
         self._now += elapsed
+        if elapsed < JUMP_S:
+            self._paced += 1
+            self._pace += (elapsed - self._pace) * max(PACE, 1 / self._paced)
         place, event = self._place(raw, elapsed)
         placed = max(self._last + 1, round(place))
         step, self._last, self._raw = placed - self._last, placed, raw if raw is not None else self._raw
@@ -120,7 +124,10 @@ class CameraClock:
 
     def _elapsed(self, arrived_at: float, raw: int | None) -> float:
         """Seconds since the last frame arrived, never negative; by the camera where our own clock was set."""
-        elapsed, self._arrived_at = arrived_at - self._arrived_at, arrived_at
+        elapsed = arrived_at - self._arrived_at
+        if -JUMP_S < elapsed < 0:
+            return 0.0
+        self._arrived_at = arrived_at
         if elapsed >= 0 and (elapsed <= STEP_S or self._broken):
             return elapsed
         if raw is None or self._raw is None:
@@ -133,10 +140,10 @@ class CameraClock:
         if not self._believed:
             return self._by_arrival(elapsed), None
         if raw is None:
-            told, self._told_missing = self._told_missing, True
             self._offset = None
+            self._missing += 1
             # FFmpeg leaves the first packet of many RTSP streams without a timestamp; that is no event.
-            return self._by_arrival(elapsed), None if told or not self._steps else "no-timestamps"
+            return self._by_arrival(elapsed), "no-timestamps" if self._missing == REPEATS else None
         if raw == self._raw:
             self._repeats += 1
             if self._repeats >= REPEATS:
@@ -187,13 +194,14 @@ class CameraClock:
     def _arrival(self, elapsed: float) -> float:
         """Where our clock says, ticks. A timeline that is ahead of it runs at half its speed until it is not."""
         assert self._last is not None
-        return max(self._last + max(1.0, elapsed / 2 * CLOCK), (self._now - (self._lateness.floor or 0.0)) * CLOCK)
+        usual = self._lateness.usual if self._believed else 0.0
+        return max(self._last + max(1.0, elapsed / 2 * CLOCK), (self._now - usual) * CLOCK)
 
     def _by_arrival(self, elapsed: float) -> float:
         """As `_arrival`, with the jitter of the network smoothed."""
         assert self._last is not None
         place = self._arrival(elapsed)
-        even = self._last + self._step() * CLOCK
+        even = self._last + self._pace * CLOCK
         return even + (place - even) / 10 if abs(place - even) < CLOCK / 2 else place
 
     def _step(self) -> float:
@@ -216,6 +224,11 @@ class Lateness:
         if self._least is None or self._before is None:
             return self._least if self._before is None else self._before
         return min(self._least, self._before)
+
+    @property
+    def usual(self) -> float:
+        """What lateness was at the beginning, seconds: where the timeline belongs."""
+        return self._usual if self._usual is not None else self._least or 0.0
 
     @property
     def deviation(self) -> float:

@@ -41,13 +41,13 @@ def cut(folder: Path, start: float, end: float, out: Path) -> Cut:
     """Writes the frames from the key frame at or before `start` up to `end`, Unix seconds, to `out`, a .mov.
 
     Times between frames are as they were, gaps included. Files of another codec than the first count as gaps. Raises
-    MediaError: "not-recorded" where the ring has nothing of it, "bad-range", "disk-full".
+    MediaError: "no-footage" where the ring has nothing of it, "bad-range", "disk-full".
     """
     if not start < end:
         raise MediaError("bad-range", "The end of the stretch is not after its start; give a later end.")
     files = [file for file in list_files(folder) if file.end > start and file.start < end]
     if not files:
-        raise MediaError("not-recorded", "Nothing of this stretch is kept any more (or yet); ask for a later one.")
+        raise MediaError("no-footage", "Nothing of this stretch is kept any more (or yet); ask for a later one.")
     with part_file(out) as part:
         return Joining(folder, files, start, end).write(part)
 
@@ -83,9 +83,8 @@ class Joining:
                     self._note_gap(file)
                     for placed in self._packets(container, source, file, first=number == 0):
                         self._mux(out, stream, placed)
-                    self._reached = max(self._reached, min(file.end, self._end))
             if out is None or self._zero is None:
-                raise MediaError("not-recorded", "What was kept of this stretch cannot be read; ask for another one.")
+                raise MediaError("no-footage", "What was kept of this stretch cannot be read; ask for another one.")
         finally:
             if out is not None:
                 out.close()
@@ -137,4 +136,5 @@ class Joining:
         copy.stream, copy.time_base = stream, Fraction(1, CLOCK)
         copy.dts, copy.pts, copy.duration = dts, max(dts, placed.pts - zero), placed.packet.duration
         copy.is_keyframe = placed.packet.is_keyframe
+        self._reached = max(self._reached, self._origin_us / 1e6 + (placed.pts + (copy.duration or 0)) / CLOCK)
         out.mux(copy)
