@@ -194,15 +194,17 @@ class CameraClock:
     def _arrival(self, elapsed: float) -> float:
         """Where our clock says, ticks. A timeline that is ahead of it runs at half its speed until it is not."""
         assert self._last is not None
-        usual = self._lateness.usual if self._believed else 0.0
-        return max(self._last + max(1.0, elapsed / 2 * CLOCK), (self._now - usual) * CLOCK)
+        return max(self._last + max(1.0, elapsed / 2 * CLOCK), self._target())
 
     def _by_arrival(self, elapsed: float) -> float:
         """As `_arrival`, with the jitter of the network smoothed."""
         assert self._last is not None
-        place = self._arrival(elapsed)
-        even = self._last + self._pace * CLOCK
-        return even + (place - even) / 10 if abs(place - even) < CLOCK / 2 else place
+        even, target = self._last + self._pace * CLOCK, self._target()
+        return even + (target - even) / 10 if abs(target - even) < CLOCK / 2 else self._arrival(elapsed)
+
+    def _target(self) -> float:
+        usual = self._lateness.usual if self._believed else 0.0
+        return (self._now - usual) * CLOCK
 
     def _step(self) -> float:
         """Seconds from frame to frame, usually."""
