@@ -33,7 +33,7 @@ class Stretch:
 def cut_stretch(folder: Path, start: float, end: float, out: Path, limits: ChildLimits) -> Stretch:
     """Writes what the ring in `folder` has between two moments into the file `out`, packet by packet.
 
-    Raises MediaError: "not-recorded", "unreadable", "too-large", "disk-full", "cut-timeout" or "cut-failed".
+    Raises MediaError: "no-footage", "unreadable", "too-large", "disk-full", "cut-timeout" or "cut-failed".
     """
     request = {"do": "cut", "folder": str(folder.resolve()), "start": start, "end": end, "out": str(out.resolve())}
     output = _ask(request, limits, "Cutting the stretch")

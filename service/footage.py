@@ -103,10 +103,10 @@ def _check_moments(stream: Stream, start: float, end: float) -> None:
         raise ProblemError("invalid-request", f"not valid: {detail}", errors=[{"field": "end", "detail": detail}])
     if start > time.time():
         detail = f"start ({timestamp(start)}) has not come yet; wait until it has, or see that the time zone is right"
-        raise ProblemError("not-recorded", detail)
+        raise ProblemError("no-footage", detail)
     if stream.options.ring == 0:
         detail = f"stream {stream.name} keeps nothing of its source: ring is 0; PATCH it to the minutes wanted"
-        raise ProblemError("not-recorded", detail)
+        raise ProblemError("no-footage", detail)
 
 
 def _options(stream: Stream, query: StretchQuery, backend: Backend) -> ClipOptions:

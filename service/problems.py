@@ -90,7 +90,7 @@ PROBLEMS: dict[str, Kind] = {
     "stream-not-online": Kind(404, "The stream shows nothing now", 5),
     "playlist-stalled": Kind(503, "The live view does not go on", 2),
     "no-snapshot": Kind(503, "No snapshot came in time", 2),
-    "not-recorded": Kind(422, "Nothing of this time is kept"),
+    "no-footage": Kind(422, "Nothing of this time is kept"),
     "cut-timeout": Kind(422, "Cutting the stretch took too long"),
     "cut-failed": Kind(422, "The stretch could not be cut"),
     "push-unauthorised": Kind(401, "Publishing and reading need a key"),

@@ -55,7 +55,7 @@ def test_a_stretch_is_cut_with_what_is_missing_of_it(tmp_path: Path) -> None:
 def test_what_cannot_be_cut_is_told(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="kept") as nothing:
         cut_stretch(tmp_path / "none", 1.0, 2.0, tmp_path / "out.part", LIMITS)
-    assert nothing.value.code == "not-recorded"
+    assert nothing.value.code == "no-footage"
     write_ring(tmp_path / "ring", 0, 4)
     small = ChildLimits(LIMITS.memory_bytes, LIMITS.timeout_s, max_bytes=1024)
     with pytest.raises(MediaError, match="more than 1024 bytes") as large:
