@@ -129,12 +129,14 @@ def submit(room: Room, name: str, source: Path) -> None:
 def test_the_service_decides_once_and_pins_the_weights(room: tuple[Room, Rig], tmp_path: Path) -> None:
     here, rig = room
     source = write_noisy(tmp_path / "in.mkv", 0)
-    for name in ("whole", "preview"):
+    for name in ("whole", "done", "preview"):
         submit(here, name, source)
     with rig.running():
         clip.plan("whole")
         planned = here.jobs.get("whole")
-        enhance_segment(here, planned, 0)
+        clip.plan("done")
+        enhance_segment(here, here.jobs.get("done"), 0)
+        clip.finish("done")
         clip.preview("preview")
     previewed = here.jobs.get("preview")
     sha256 = here.catalog.facts("tiny").sha256
@@ -144,6 +146,12 @@ def test_the_service_decides_once_and_pins_the_weights(room: tuple[Room, Rig], t
         assert job.outside_envelope == ()
     assert previewed.choice == planned.choice
     assert previewed.state is JobState.DONE
+    report = json.loads(here.files.report("done").read_text())
+    assert planned.choice is not None
+    assert report["choice"] == planned.choice.model_dump(mode="json")
+    assert (report["requested"]["model"], report["model"]["name"], report["model"]["detail"]) == ("auto", "tiny", 0.5)
+    assert report["model"]["weights_sha256"] == sha256
+    assert report["frames"]["resized_only"] == 0
 
     # Planned again after a loss, while something better has come: the clip stays with what it began with.
     here.catalog.add("better", *better(here.catalog))
