@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from tests.media.camera_material import PAYLOAD_TYPES, Material, broken, material, payloads, sdp_lines
 
@@ -86,8 +87,14 @@ class CameraServer:
         behaviour = self.behaviour
         if behaviour.auth is None:
             return self.address
-        password = behaviour.password.replace("/", "%2F").replace(" ", "%20").replace("@", "%40")
+        password = quote(behaviour.password, safe="")
         return f"rtsp://{behaviour.user}:{password}@127.0.0.1:{self.port}/live"
+
+    @property
+    def clients(self) -> int:
+        """Connections that stand."""
+        with self._lock:
+            return len(self._clients)
 
     def start(self) -> None:
         listener = socket.socket()
