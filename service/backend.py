@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from anyio import CapacityLimiter, fail_after, to_thread
@@ -56,7 +57,7 @@ class Backend:
     stream_reader: AsyncStreamReader
     stream_files: StreamFiles
     cameras: CameraQueue
-    vault: Vault
+    open_vault: Callable[[], Vault]
     rules: AddressRules
     playlists: Playlists = field(default_factory=Playlists)
     lookups: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOOKUPS))
@@ -64,6 +65,11 @@ class Backend:
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
     followers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FOLLOWERS))
     leaving: threading.Event = field(default_factory=threading.Event)  # set by a signal: what lasts is to end
+
+    @property
+    def vault(self) -> Vault:
+        """Opened, and its secret made, at first use: an app starts without its data folder. Raises SecretKeyError."""
+        return self.open_vault()
 
     async def ask(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What a blocking function that talks to Redis returns. Raises redis.TimeoutError after ANSWER_S."""
@@ -90,7 +96,6 @@ async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Back
     async with connect_async(redis_url) as asynchronous:
         files = JobFiles(settings.data_dir)
         await to_thread.run_sync(files.clean_uploads)
-        vault = await to_thread.run_sync(open_vault, settings.secret_key, settings.data_dir)
         try:
             yield Backend(
                 settings=settings,
@@ -106,7 +111,7 @@ async def open_backend(settings: Settings, redis_url: str) -> AsyncIterator[Back
                 stream_reader=AsyncStreamReader(asynchronous),
                 stream_files=StreamFiles(settings.data_dir),
                 cameras=CameraQueue(plain),
-                vault=vault,
+                open_vault=cache(partial(open_vault, settings.secret_key, settings.data_dir)),
                 rules=AddressRules.of(settings.camera_networks, settings.camera_ports),
             )
         finally:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from media.recording_files import NAME, Recording, list_recordings
 from pipeline.stream import Stream
 from service.backend import Given
 from service.moments import Moment
@@ -24,8 +23,6 @@ from service.stream_lookup import KnownStream
 from service.stream_schemas import RecordingBody, RecordingListBody
 from service.stream_views import STREAMS
 from service.views import timestamp
-
-NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}\.mp4")
 
 router = APIRouter(prefix=STREAMS, tags=["streams"])
 
@@ -47,7 +44,7 @@ async def list_stream_recordings(
 ) -> RecordingListBody:
     """Of the enhanced stream, oldest first. Follow `next` until it is null."""
     after = "" if cursor is None else _after(cursor)
-    every = await to_thread.run_sync(_recordings, backend.stream_files.recordings(stream.id))
+    every = await to_thread.run_sync(list_recordings, backend.stream_files.recordings(stream.id))
     low = float("-inf") if start is None else start.timestamp()
     high = float("inf") if end is None else end.timestamp()
     wanted = [found for found in every if found.end > low and found.start < high and found.name > after]
@@ -92,13 +89,7 @@ async def stream_recording(
     return await send_file(request, path, "video/mp4", headers)
 
 
-def _recordings(folder: FilePath) -> list[Any]:
-    from media.recording import list_recordings
-
-    return list(list_recordings(folder))
-
-
-def _body(stream: Stream, found: Any) -> RecordingBody:
+def _body(stream: Stream, found: Recording) -> RecordingBody:
     return RecordingBody(
         name=found.name,
         start=timestamp(found.start),

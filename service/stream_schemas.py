@@ -75,7 +75,9 @@ class StreamChange(StreamWishes):
     """What is to be different; what is left out stays. null means the default."""
 
     name: Name | None = Field(default=None, description="A new name.")
-    new_push_key: bool = Field(default=False, description="Make a new push key, shown once; the old one ends.")
+    new_push_key: bool = Field(
+        default=False, description="Make a new push key, shown once; the old one ends. listen-…: show where to push to."
+    )
 
 
 class StreamOptionsBody(BaseModel):
@@ -132,11 +134,15 @@ class LiveBody(BaseModel):
 
 
 class PushBody(BaseModel):
-    """How a gateway publishes to this stream by the media server."""
+    """How a gateway publishes to this stream: by the media server, or straight to a camera worker."""
 
-    path: str = Field(description="On the media server.")
-    user: str
-    key: str | None = Field(description="The password. Shown once, when it is made; null afterwards.")
+    path: str | None = Field(description="push: on the media server.")
+    user: str | None = Field(description="push: any other will do as well.")
+    key: str | None = Field(description="push: the password. Shown once, when it is made; null afterwards.")
+    url: str | None = Field(
+        description="listen-…: where to push to, once HOST is the worker's. Its path is a key: shown when the stream "
+        "is made and when new_push_key asks for it; null otherwise."
+    )
 
 
 class StreamLinksBody(BaseModel):
@@ -164,7 +170,7 @@ class StreamBody(BaseModel):
     options: StreamOptionsBody
     weights: dict[str, str | None] = Field(description="SHA-256 of each rung's weights when the stream was accepted.")
     live: LiveBody
-    push: PushBody | None = Field(description="Where the source is push.")
+    push: PushBody | None = Field(description="Where the camera is not pulled.")
     waiting_for: list[str] = Field(description="Kinds of worker that are needed now and not there.")
     links: StreamLinksBody
 

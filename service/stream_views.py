@@ -50,9 +50,14 @@ def missing_camera_workers(backend: Backend) -> list[str]:
 
 
 def stream_body(
-    stream: Stream, status: StreamStatus, missing: Sequence[str], now: float, push_key: str | None = None
+    stream: Stream,
+    status: StreamStatus,
+    missing: Sequence[str],
+    now: float,
+    push_key: str | None = None,
+    push_url: str | None = None,
 ) -> StreamBody:
-    """push_key: a key just made, which is shown this once."""
+    """push_key, push_url: to be shown this once."""
     address, options = f"{STREAMS}/{stream.id}", stream.options
     return StreamBody(
         id=stream.id,
@@ -68,7 +73,7 @@ def stream_body(
         options=StreamOptionsBody.model_validate(options.model_dump(exclude={"name"})),
         weights=dict(stream.weights),
         live=_live(status, now),
-        push=PushBody(path=stream.name, user=PUSH_USER, key=push_key) if options.source == "push" else None,
+        push=_push(stream, push_key, push_url),
         waiting_for=list(missing) if options.enabled else [],
         links=StreamLinksBody(
             self=address,
@@ -79,6 +84,14 @@ def stream_body(
             source=f"{address}/source",
         ),
     )
+
+
+def _push(stream: Stream, key: str | None, url: str | None) -> PushBody | None:
+    if stream.options.source == "pull":
+        return None
+    by_server = stream.options.source == "push"
+    path, user = (stream.name, PUSH_USER) if by_server else (None, None)
+    return PushBody(path=path, user=user, key=key if by_server else None, url=url)
 
 
 def _live(status: StreamStatus, now: float) -> LiveBody:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -14,7 +14,9 @@ from anyio import fail_after, to_thread
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from pipeline.addresses import parse_port_range
 from pipeline.jobs import CursorError, new_id
+from pipeline.listening import SCHEMES, NoListenPort, claim_port, listen_url
 from pipeline.secrets import SecretKeyError
 from pipeline.stream import Stream
 from pipeline.stream_errors import NameTaken, StreamChanged, UnknownStream
@@ -62,14 +64,14 @@ async def add_stream(
         earlier = claim.replayed_job(payload) if claim else None
         if earlier is not None:
             stream = await find_stream(backend, earlier)
-            return await _answer(backend, stream, None, {"Idempotency-Replayed": "true"}, status=201)
+            return await _answer(backend, stream, None, headers={"Idempotency-Replayed": "true"}, status=201)
         accepted = await decided(backend, chooser(backend).new, wanted)
         key = new_key() if accepted.options.source == "push" else None
         stream = await backend.ask(create, backend, accepted, key)
         if claim is not None:
             await claim.complete(payload, stream.id)
         await backend.ask(_queue, backend, stream)
-    return await _answer(backend, stream, key, {}, status=201)
+    return await _answer(backend, stream, key, shown=True, status=201)
 
 
 @router.head("", include_in_schema=False)
@@ -119,6 +121,7 @@ async def change_stream(stream: KnownStream, wanted: StreamChange, backend: Give
     for _ in range(TRIES):
         urls = await backend.ask(_urls, backend, stream)
         accepted = await decided(backend, chooser(backend).changed, stream, wanted, urls)
+        listens_now = accepted.options.source != stream.options.source
         needs_key = accepted.options.source == "push" and stream.push_key_hash is None
         key = new_key() if wanted.new_push_key or needs_key else None
         try:
@@ -127,7 +130,7 @@ async def change_stream(stream: KnownStream, wanted: StreamChange, backend: Give
             stream = await find_stream(backend, stream.id)
             continue
         await backend.ask(_queue, backend, changed)
-        return await _answer(backend, changed, key, {})
+        return await _answer(backend, changed, key, shown=wanted.new_push_key or listens_now)
     raise ProblemError("stream-changed", f"stream {stream.name} is being changed by others; try again")
 
 
@@ -224,6 +227,8 @@ def _urls(backend: Backend, stream: Stream) -> dict[str, str]:
 def _queue(backend: Backend, stream: Stream) -> None:
     if stream.options.enabled:
         backend.cameras.enqueue(stream.id)
+    else:
+        backend.cameras.remove(stream.id)
 
 
 def _payload(backend: Backend, wanted: StreamRequest) -> str:
@@ -237,16 +242,34 @@ def _payload(backend: Backend, wanted: StreamRequest) -> str:
 
 
 async def _answer(
-    backend: Backend, stream: Stream, key: str | None, headers: dict[str, str], status: int = 200
+    backend: Backend,
+    stream: Stream,
+    key: str | None,
+    *,
+    shown: bool = False,
+    headers: Mapping[str, str] | None = None,
+    status: int = 200,
 ) -> Response:
+    """key: a push key just made. shown: where to push to may be told, for a stream that listens."""
+
     def view() -> StreamBody:
         missing = missing_camera_workers(backend) if stream.options.enabled else []
         seen = backend.streams.statuses([stream])[stream.id]
-        return stream_body(stream, seen, missing, time.time(), key)
+        url = _listens_at(backend, stream) if shown and stream.options.source in SCHEMES else None
+        return stream_body(stream, seen, missing, time.time(), key, url)
 
     body = await backend.ask(view)
-    sent = {"Location": f"{STREAMS}/{stream.id}", "Cache-Control": "no-store", **headers}
+    sent = {"Location": f"{STREAMS}/{stream.id}", "Cache-Control": "no-store", **(headers or {})}
     return JSONResponse(body.model_dump(mode="json"), status, sent)
+
+
+def _listens_at(backend: Backend, stream: Stream) -> str | None:
+    """None where no port is left: the stream's state will say so."""
+    try:
+        port = claim_port(backend.redis, stream, parse_port_range(backend.settings.listen_ports))
+    except NoListenPort:
+        return None
+    return listen_url(stream, port, backend.vault, host="HOST")
 
 
 def _taken(error: NameTaken) -> ProblemError:

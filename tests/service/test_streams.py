@@ -267,12 +267,28 @@ def test_a_pulled_camera_may_become_one_that_pushes_and_back(serve: Callable[...
     assert StreamStore(service.redis).sealed(id) == {}
     key = body["push"]["key"]
     assert len(key) >= 32
-    assert service.http.get(f"/v1/streams/{id}").json()["push"] == {"path": "gate", "user": "gateway", "key": None}
+    assert service.http.get(f"/v1/streams/{id}").json()["push"] == {
+        "path": "gate",
+        "user": "gateway",
+        "key": None,
+        "url": None,
+    }
     new = service.http.patch(f"/v1/streams/{id}", json={"new_push_key": True}).json()["push"]["key"]
     assert new not in (None, key)
     problem(service.http.patch(f"/v1/streams/{id}", json={"source": "pull"}), 422, "invalid-request")
     body = service.http.patch(f"/v1/streams/{id}", json={"source": "pull", "url": URL}).json()
     assert (body["url"], body["push"]) == (SHOWN, None)
+
+
+def test_a_gateway_is_told_once_where_a_worker_listens(cameras: Any) -> None:
+    one, two = (added(cameras, name, url=None, source="listen-rtmp") for name in ("one", "two"))
+    url = one["push"]["url"]
+    assert re.fullmatch(r"rtmp://HOST:18554/[A-Za-z0-9_-]{43}", url)
+    assert ":18555/" in two["push"]["url"]
+    path = f"/v1/streams/{one['id']}"
+    assert cameras.http.get(path).json()["push"] == {"path": None, "user": None, "key": None, "url": None}
+    assert cameras.http.patch(path, json={"new_push_key": True}).json()["push"]["url"] == url
+    assert cameras.http.patch(path, json={"ring": 1}).json()["push"]["url"] is None
 
 
 def test_a_removed_stream_leaves_nothing(cameras: Any, store: StreamStore) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from media.live_types import CLOCK
+from media.recording_files import recording_name
 from pipeline.job import JobState
 from pipeline.stream import StreamState, StreamStatus
 from pipeline.stream_files import StreamFiles
@@ -190,6 +191,38 @@ def test_a_snapshot_that_does_not_come_is_not_waited_for_long(
     store.set_status(stream, epoch, StreamStatus(state=StreamState.ONLINE, since=0))
     problem(cameras.http.get(f"/v1/streams/{stream}/snapshot.jpg"), 503, "no-snapshot")
     assert store.take_snapshot_wish(stream)
+
+
+def test_recordings_are_listed_by_time_and_downloaded(cameras: Any, stream: str, files: StreamFiles) -> None:
+    folder, path = files.recordings(stream), f"/v1/streams/{stream}/recordings"
+    assert cameras.http.get(path).json() == {"recordings": [], "next_cursor": None, "next": None}
+    names = [recording_name(BEGAN + 60 * n, 60.0) for n in range(5)]
+    for n, name in enumerate(names):
+        (folder / name).write_bytes(b"recording %d" % n)
+    (folder / f"{names[0]}.part").write_bytes(b"")
+    (folder / "notes.txt").write_bytes(b"hush")
+    seen, page = [], f"{path}?limit=2"
+    while page:
+        answer = cameras.http.get(page).json()
+        seen += [found["name"] for found in answer["recordings"]]
+        page = answer["next"]
+    assert seen == names
+    query = {"start": moment(61), "end": moment(180)}
+    assert [found["name"] for found in cameras.http.get(path, params=query).json()["recordings"]] == names[1:3]
+    first = cameras.http.get(path, params={"limit": 1}).json()["recordings"][0]
+    assert (first["start"], first["end"], first["bytes"]) == (
+        "2025-11-22T19:54:25.000Z",
+        "2025-11-22T19:55:25.000Z",
+        11,
+    )
+    got = cameras.http.get(first["url"], headers={"Range": "bytes=0-8"})
+    assert (got.status_code, got.content, got.headers["content-type"]) == (206, b"recording", "video/mp4")
+    assert f'filename="gate-{names[0]}"' in got.headers["content-disposition"]
+    (folder / names[0]).unlink()
+    problem(cameras.http.get(first["url"]), 410, "gone")
+    for name in ("notes.txt", f"{names[1]}.part", "..%2f..%2fsecret.key", "%2e%2e"):
+        assert cameras.http.get(f"{path}/{name}").status_code == 404
+    problem(cameras.http.get(path, params={"cursor": "x"}), 400, "invalid-cursor")
 
 
 def read_events(service: Any, stream: str, count: int, headers: dict[str, str] | None = None) -> list[tuple[str, str]]:
