@@ -20,6 +20,7 @@ WATCH_S = 3.0  # drops are judged over so long
 LEAST_JUDGED = 8  # frames, for a share to mean anything
 HOLD_S = 10.0  # quiet time before a better rung is probed; a step up must last twice as long to count as good
 HOLD_CAP_S = 300.0
+SETTLE_S = 2.0  # after `settle`: slow frames are no reason, since they pay for what is opened and loaded
 _BIN_S = 0.25
 
 
@@ -58,6 +59,7 @@ class Ladder:
         self.reason = "the best rung, from the start"
         self._at = 0
         self._since = self._quiet_since = now
+        self._settled_at = now
         self._good_at: float | None = None  # from when on the step up to this rung counts as good
         self._failed = [0] * len(rungs)  # tries in a row to climb to each rung that failed
         self._probing = False
@@ -73,6 +75,10 @@ class Ladder:
         failed = self._failed[self._at - 1] if self._at else 0
         return float(min(HOLD_CAP_S, HOLD_S * 2**failed))
 
+    def settle(self, now: float) -> None:
+        """Everything begins anew (a first frame, another size): the next frames are slow for no fault of the rung's."""
+        self._settled_at = now + SETTLE_S
+
     def written(self, now: float, rung: str, lag_s: float, trouble: str = "") -> Step | None:
         """A frame went to the encoder `lag_s` after its arrival. Those begun on another rung don't count.
 
@@ -83,6 +89,8 @@ class Ladder:
         bin_ = self._bin(now)
         bin_.written += 1
         bin_.slowest_s = max(bin_.slowest_s, lag_s)
+        if now < self._settled_at:
+            return None
         if trouble:
             return self._down(now, trouble, lag_s=lag_s)
         if lag_s > DOWN_SHARE * self.allowed_s:
@@ -144,7 +152,7 @@ class Ladder:
         return Step(now, before, self.rung, down, reason, {**figures, "allowed_s": self.allowed_s})
 
     def _judge_drops(self, now: float) -> Step | None:
-        if now - self._since < WATCH_S:  # drops of the first moments are the step's own
+        if now - max(self._since, self._settled_at) < WATCH_S:  # drops of the first moments are the step's own
             return None
         written, dropped, _ = self._recent(now)
         arrived = written + dropped

@@ -103,8 +103,9 @@ class LiveFrames:
         return len(self._in_flight)
 
     @property
-    def picture(self) -> LivePicture | None:
-        return self._picture
+    def busy(self) -> bool:
+        """Whether anything is in flight, probes included."""
+        return bool(self._in_flight) or self._probe is not None
 
     def wait_s(self, now: float) -> float:
         """How long until a frame in flight runs out of patience; infinity where there is none."""
@@ -120,7 +121,7 @@ class LiveFrames:
         if not self.has_room:
             raise ValueError(f"{self._window} frames are in flight; none is to be taken beside them")
         image = arrived.frame.image
-        picture = self._picture_for(image.shape[1], image.shape[0])
+        picture = self._picture_for(image.shape[1], image.shape[0], now)
         changed = picture.look(image)
         self._measure(arrived.at, len(changed) / picture.grid.count)
         item = _InFlight(self._next(), arrived, changed, picture, arrived.at + self.patience_s)
@@ -147,7 +148,7 @@ class LiveFrames:
             yield shown
 
     def shown(self, shown: Shown, now: float) -> None:
-        """The frame has gone to the encoder."""
+        """The frame goes to the encoder."""
         trouble = shown.detail if shown.how in ("late", "resized") and shown.detail else ""
         self._note(self._ladder.written(now, shown.rung, now - shown.arrived_at, trouble))
 
@@ -184,10 +185,11 @@ class LiveFrames:
         tiles = picture.grid.count
         return Shown(frame, picture.image(), item.arrived.at, how, picture.rung.name, tiles, len(item.changed), detail)
 
-    def _picture_for(self, width: int, height: int) -> LivePicture:
+    def _picture_for(self, width: int, height: int, now: float) -> LivePicture:
         picture = self._picture
         if picture is None or (picture.plan.width, picture.plan.height) != (width, height):
             plan = self._plan_for(width, height)
+            self._ladder.settle(now)
         elif picture.rung.name != self._ladder.rung:
             plan = picture.plan
         else:

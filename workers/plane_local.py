@@ -55,6 +55,9 @@ class LocalPlane:
             return None
         if isinstance(done, BaseException):
             raise done
+        if done.frame in self._abandoned:
+            self._abandoned.discard(done.frame)
+            return None
         return done
 
     def _run(self) -> None:
@@ -62,9 +65,10 @@ class LocalPlane:
             frame, tiles = task
             try:
                 done = None if frame in self._abandoned else self._enhance(frame, tiles)
-                if done is not None and frame not in self._abandoned:
+                if done is None:
+                    self._abandoned.discard(frame)
+                else:
                     self._done.put(done)
-                self._abandoned.discard(frame)
             except torch.AcceleratorError as error:  # the device is lost, and no later frame would fare better
                 self._done.put(error)
             except Exception as error:  # as in the service: this frame is labelled, the others go on

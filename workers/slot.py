@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from media.live_types import LiveFrame
+
+EVENTS_KEPT = 64
+LONGEST_AGE_S = 60.0  # an arrival longer ago than this was told by a clock that has been set since
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
     frame: LiveFrame
     at: float  # when it arrived, by time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class ClockEvent:
+    """What the camera's clock did at a frame, whether that frame was dropped or not."""
+
+    event: str
+    gap_s: float
+    arrived_at: float  # Unix seconds
 
 
 class NewestFrame:
@@ -22,13 +35,16 @@ class NewestFrame:
         self._waiting = threading.Condition()
         self._arrived: Arrived | None = None
         self._dropped = self._received = 0
+        self._events: deque[ClockEvent] = deque(maxlen=EVENTS_KEPT)
 
     def put(self, frame: LiveFrame) -> None:
         # Its arrival is told by the wall clock, which may be set; what is measured from here on may not jump.
-        age_s = min(60.0, max(0.0, time.time() - frame.arrived_at))
+        age_s = min(LONGEST_AGE_S, max(0.0, time.time() - frame.arrived_at))
         with self._waiting:
             self._dropped += self._arrived is not None
             self._received += 1
+            if frame.event is not None:
+                self._events.append(ClockEvent(frame.event, frame.gap_s, frame.arrived_at))
             self._arrived = Arrived(frame, time.monotonic() - age_s)
             self._waiting.notify()
 
@@ -40,10 +56,12 @@ class NewestFrame:
             arrived, self._arrived = self._arrived, None
             return arrived
 
-    def wake(self) -> None:
-        """Ends a wait: something else is to be looked at."""
+    def events(self) -> list[ClockEvent]:
+        """Those since this was last asked."""
         with self._waiting:
-            self._waiting.notify()
+            events = list(self._events)
+            self._events.clear()
+            return events
 
     def counts(self) -> tuple[int, int]:
         """(received, dropped) since this was last asked."""

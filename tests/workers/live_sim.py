@@ -145,8 +145,8 @@ class Simulation:
             for result in self.plane.advance(self.now):
                 self.frames.done(result, self.now)
             for shown in self.frames.ready(self.now):
-                self.now += self.own_s
                 self.frames.shown(shown, self.now)
+                self.now += self.own_s
                 self.shown.append((self.now, shown))
             if self._slot is not None and self.frames.has_room:
                 self.frames.take(self._slot, self.now)

@@ -116,6 +116,13 @@ def test_no_probe_while_frames_are_slow_dropped_or_missing() -> None:
             assert ladder.probe(now) is None
 
 
+def test_slow_frames_are_no_reason_while_things_settle() -> None:
+    ladder = Ladder(RUNGS, allowed_s=2.0)
+    ladder.settle(10.0)
+    assert ladder.written(11.9, "glean-x4", 1.9, "a frame was not back within 1.00 s") is None
+    assert ladder.written(12.0, "glean-x4", 1.9).rung == "espcn-x4"
+
+
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="each once"):
         Ladder(("a", "a"), 1.0)

@@ -1,0 +1,190 @@
+"""A live session from a real camera to files that play: through kills, overload, dead networks and changes of size."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from media.live_types import CameraSource
+from tests.media.camera_material import material
+from tests.media.camera_servers import Behaviour, serve
+from tests.workers.live_rig import Watched, play
+from tests.workers.rig import Doubling, enhancer
+from workers.live import STALLED_S
+
+WaitFor = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Slow(Doubling):
+    """Takes `seconds` a batch."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self._ended = seconds, threading.Event()
+
+    def spoil(self, x: Tensor, y: Tensor) -> Tensor:
+        self._ended.wait(self.seconds)
+        return y
+
+
+def source(url: str, **changes: float) -> CameraSource:
+    return CameraSource(url, **changes)
+
+
+def test_frames_are_enhanced_in_time_and_the_files_play(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    with (
+        serve(Behaviour(rate=10)) as camera,
+        Watched(source(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
+    ):
+        wait_for(lambda: watched.tally.frames >= 30, 15)
+        assert watched.session.standing().state == "online"
+    assert watched.told.details == []
+    assert watched.states == ["connecting", "online"]
+    assert set(watched.tally.how) <= {"enhanced", "reused"}
+    assert max(watched.told.lags[5:]) < 2.0  # the first wait until everything is opened
+    assert watched.told.of("size") == [{"codec": "h264", "width": 96, "height": 64}]
+    shown = play(tmp_path / "live")
+    assert len(shown) == watched.tally.frames
+    assert {(width, height) for _, width, height in shown} == {(192, 128)}
+    pts = [pts for pts, *_ in shown]
+    assert pts == sorted(set(pts))
+
+
+def test_a_camera_that_is_killed_and_comes_back_is_found_again(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    with (
+        serve(Behaviour(rate=20)) as camera,
+        Watched(source(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
+    ):
+        for times in range(1, 3):
+            wait_for(lambda: watched.session.standing().state == "online", 15)
+            camera.kill()
+            wait_for(lambda: watched.session.standing().state == "backing-off", 10)
+            problem = watched.session.standing().problem
+            assert problem.code in ("camera-broken", "camera-ended", "camera-refused")
+            camera.start()
+            wait_for(lambda: watched.session.standing().state == "online", 10)
+            assert watched.session.standing().problem is None
+            assert watched.tally.reconnects_1h(time.monotonic()) >= times
+    pts = [pts for *_, pts in watched.told.frames]
+    assert pts == sorted(set(pts))
+    assert len(watched.told.of("gap")) >= 2
+    assert all(gap["seconds"] > 0 for gap in watched.told.of("gap"))
+
+
+def test_three_times_the_load_steps_down_and_keeps_the_budget(tmp_path: Path, wait_for: WaitFor) -> None:
+    slow, quick = enhancer(Slow(0.15)), enhancer(Doubling())
+    with (
+        serve(Behaviour(rate=20)) as camera,
+        Watched(
+            source(camera.url),
+            lambda name, scale: slow if name == "slow" else quick,
+            tmp_path / "live",
+            ladder=("slow", "doubling"),
+            budget_s=2.0,
+        ) as watched,
+    ):
+        wait_for(lambda: watched.ladder.rung == "doubling", 15)
+        wait_for(lambda: sum(rung == "doubling" for _, _, rung, _ in watched.told.frames) > 30, 15)
+    step = watched.told.of("rung")[0]
+    assert (step["from"], step["to"], step["down"]) == ("slow", "doubling", True)
+    assert "dropped" in step["reason"]
+    assert watched.tally.dropped > 10
+    assert max(watched.told.lags) < 2.0
+    assert set(watched.tally.lags) >= {"slow", "doubling"}
+
+
+def test_a_plane_that_never_answers_stops_the_stream_for_no_longer_than_patience(
+    tmp_path: Path, wait_for: WaitFor
+) -> None:
+    dead = enhancer(Slow(4.0))
+    with (
+        serve(Behaviour(rate=10)) as camera,
+        Watched(source(camera.url), lambda name, scale: dead, tmp_path / "live", budget_s=1.25) as watched,
+    ):
+        wait_for(lambda: watched.tally.how.get("resized", 0) > 10, 15)
+        assert watched.ladder.rung == "lanczos"
+    assert watched.told.frames[0][1] == "late"
+    assert watched.tally.late >= 1
+    assert max(watched.told.pauses()) < watched.frames.patience_s + 0.3
+    assert "not back within 0.50 s" in watched.told.of("rung")[0]["reason"]
+
+
+def test_lanczos_needs_no_network_at_all(tmp_path: Path, wait_for: WaitFor) -> None:
+    def none(name: str, scale: int) -> None:
+        raise AssertionError("no model is to be loaded")
+
+    with (
+        serve(Behaviour(rate=20)) as camera,
+        Watched(source(camera.url), none, tmp_path / "live", ladder=("lanczos",)) as watched,
+    ):
+        wait_for(lambda: watched.tally.frames > 20, 15)
+    assert set(watched.tally.how) <= {"resized", "reused"}
+    assert len(play(tmp_path / "live")) == watched.tally.frames
+
+
+def test_a_camera_that_changes_its_size_goes_on_in_the_new_one(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    behaviour = Behaviour(rate=20, changes={1.5: material(size=(128, 96))})
+    with (
+        serve(behaviour) as camera,
+        Watched(source(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
+    ):
+        wait_for(lambda: len(watched.told.of("size")) == 2, 15)
+        frames = watched.tally.frames
+        wait_for(lambda: watched.tally.frames > frames + 20, 15)
+    assert [(size["width"], size["height"]) for size in watched.told.of("size")] == [(96, 64), (128, 96)]
+    assert set(watched.told.sizes) == {(128, 192, 3), (192, 256, 3)}
+    playlist = (tmp_path / "live" / "live.m3u8").read_text()
+    assert "#EXT-X-DISCONTINUITY\n" in playlist
+
+
+def test_a_camera_that_freezes_is_stalled_and_then_given_up(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    with (
+        serve(Behaviour(rate=20)) as camera,
+        Watched(
+            source(camera.url, silence_s=STALLED_S + 1.5), lambda name, scale: network, tmp_path / "live"
+        ) as watched,
+    ):
+        wait_for(lambda: watched.tally.frames > 5, 15)
+        camera.freeze()
+        wait_for(lambda: watched.session.standing().state == "stalled", 10)
+        wait_for(lambda: watched.session.standing().state == "backing-off", 10)
+        assert watched.session.standing().problem.code == "camera-silent"
+
+
+def test_a_wrong_password_is_a_failure_that_is_tried_again_seldom(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    with (
+        serve(Behaviour(auth="digest")) as camera,
+        Watched(source(camera.address), lambda name, scale: network, tmp_path / "live") as watched,
+    ):
+        wait_for(lambda: watched.session.standing().state == "failed", 10)
+        standing = watched.session.standing()
+        assert standing.problem.code == "camera-unauthorised"
+        assert standing.retry_at > time.time() + 50
+        assert camera.connections <= 2
+
+
+def test_nobody_at_the_address_is_backing_off_and_stopping_is_quick(tmp_path: Path, wait_for: WaitFor) -> None:
+    network = enhancer(Doubling())
+    with serve() as camera:
+        url = camera.url
+    with Watched(source(url), lambda name, scale: network, tmp_path / "live") as watched:
+        wait_for(lambda: watched.session.standing().state == "backing-off", 10)
+        assert watched.session.standing().problem.code == "camera-refused"
+        began = time.monotonic()
+    assert time.monotonic() - began < 2.0
