@@ -4,7 +4,7 @@ ENGINE ?= docker
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help setup demo serve test test-service test-heavy lint bench openapi clean
+.PHONY: help setup demo serve test test-service test-heavy test-cameras soak-cameras lint bench openapi clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,13 @@ test-service: .venv-service/.ready  ## Run the API's tests where torch is not in
 
 test-heavy: .venv/.dev  ## Run the long tests too.
 	$(BIN)/python -m pytest
+
+test-cameras: .venv/.dev  ## Run the service on cameras that lie, die and overload it; some minutes.
+	$(BIN)/python -m pytest tests/cameras
+
+MINUTES ?= 30
+soak-cameras: .venv/.dev  ## Disturb a camera at random for MINUTES=30; figures and plot in build/soak-cameras.
+	$(BIN)/python -m tests.cameras.soak --minutes $(MINUTES) --out build/soak-cameras
 
 lint: .venv/.dev  ## Run the linters and the type checker.
 	$(BIN)/ruff check .

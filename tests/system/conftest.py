@@ -19,7 +19,7 @@ import pytest
 from pipeline.frames_shared import SharedFrameStore
 from service.client import Client
 
-KINDS = {"clip": "worker clip", "enhance": "worker enhance", "redis": "redis-server"}
+KINDS = {"clip": "worker clip", "enhance": "worker enhance", "camera": "worker camera", "redis": "redis-server"}
 
 
 class Service:
