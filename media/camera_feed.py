@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from media.camera_opening import choose_video, on_reading, open_camera
 from media.colour import decide_tags
+from media.listen import await_publisher
 from media.live_types import CameraError, CameraFacts, CameraLimits, CameraSource
 from media.opening import codec_name
 
@@ -127,8 +128,17 @@ class CameraFeed:
             self._changed.notify_all()
 
     def _read(self) -> None:
+        if self._source.listen is None:
+            self._read_from(self._source)
+            return
+        publisher = await_publisher(self._source, self._is_stopped)
+        if publisher is not None:
+            with publisher:
+                self._read_from(publisher.source)
+
+    def _read_from(self, source: CameraSource) -> None:
         clock = OurClock()
-        with open_camera(self._source, self._limits) as container:
+        with open_camera(source, self._limits) as container:
             if self._is_stopped():
                 return
             stream = choose_video(container, self._limits)

@@ -27,7 +27,7 @@ RTSP_UNITS = 1_000_000  # FFmpeg's options count microseconds
 
 
 def open_camera(source: CameraSource, limits: CameraLimits) -> av.container.InputContainer:
-    """Connects, or waits for the gateway that pushes. Takes up to twice `connect_timeout_s`. Raises CameraError."""
+    """Connects, or listens for a gateway. Takes up to twice `connect_timeout_s`. Raises CameraError."""
     av.logging.set_level(None)  # FFmpeg's log names the URL, and PyAV's log callback takes the GIL
     options = {
         "analyzeduration": str(round(ANALYSE_S * RTSP_UNITS)),
@@ -90,8 +90,8 @@ def on_opening(error: av.error.FFmpegError, elapsed_s: float, source: CameraSour
             return CameraError("camera-refused")
         case av.error.ArgumentError() if source.listen is None:
             return CameraError("camera-redirected")  # the one thing that the whitelist refuses
-    if source.listen is not None:
-        return CameraError("camera-silent", "no gateway has pushed") if late else CameraError("camera-broken")
+    if source.listen is not None:  # a gateway is there: see `media.listen`
+        return CameraError("camera-silent") if late else CameraError("camera-broken")
     if isinstance(error, av.error.ExitError | av.error.TimeoutError) and not late:
         return CameraError("camera-unreachable")
     if isinstance(error, av.error.InvalidDataError) and late:
