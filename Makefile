@@ -28,7 +28,7 @@ test-heavy: .venv/.dev  ## Run the long tests too.
 	$(BIN)/python -m pytest
 
 test-cameras: .venv/.dev  ## Run the service on cameras that lie, die and overload it; some minutes.
-	$(BIN)/python -m pytest tests/cameras
+	$(BIN)/python -m pytest -rP tests/cameras
 
 MINUTES ?= 30
 soak-cameras: .venv/.dev  ## Disturb a camera at random for MINUTES=30; figures and plot in build/soak-cameras.

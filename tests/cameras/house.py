@@ -136,3 +136,11 @@ class Listener:
                             return
             except httpx2.TransportError:
                 self._stopped.wait(0.1)
+
+
+def until(happened: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Waits until it has happened. Raises AssertionError with `what`."""
+    deadline = time.monotonic() + timeout_s
+    while not happened():
+        assert time.monotonic() < deadline, what
+        _pause(0.05)
