@@ -22,6 +22,7 @@ from pipeline.supervisor import ProcessSpec, Supervised, Supervisor
 
 API_GRACE_S = 15.0
 CLIP_GRACE_S = 20.0  # more than the worker gives the job it runs to hand itself back
+CAMERA_GRACE_S = 20.0  # the same
 ENHANCE_GRACE_S = 60.0  # one round of batches
 
 log = structlog.get_logger(__name__)
@@ -114,6 +115,7 @@ def process_specs(settings: Settings, command: Sequence[str], env: dict[str, str
         spec("api", ["api"], API_GRACE_S),
         *(spec(f"clip-{n}", ["worker", "clip"], CLIP_GRACE_S) for n in range(settings.clip_workers)),
         *(spec(f"enhance-{n}", ["worker", "enhance"], ENHANCE_GRACE_S) for n in range(settings.enhance_workers)),
+        *(spec(f"camera-{n}", ["worker", "camera"], CAMERA_GRACE_S) for n in range(settings.camera_workers)),
     ]
 
 

@@ -42,6 +42,7 @@ class Service:
             "GLEANER_THREADS": "1",
             "GLEANER_LEASE_S": "2",
             "GLEANER_SEGMENT_S": "1",
+            "GLEANER_CAMERA_WORKERS": "0",  # but for tests that ask for some
         }
         env |= {f"GLEANER_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("wb") as log:
