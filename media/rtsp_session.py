@@ -24,6 +24,7 @@ TICK_S = 0.2  # between looks at `stop`
 MAX_ANSWER = 64 << 10
 PORTS = {"rtsp": 554, "rtsps": 322}
 AGENT = "gleaner"
+SEND_BUFFER = 256 << 10  # bytes: what the system holds back is lag. By itself it would grow to several megabytes
 
 REMEDIES = {
     "push-refused": "The media server refuses the connection; check its address and port.",
@@ -211,6 +212,7 @@ class RtspSession:
             plain = self._socket = socket.socket(family, socket.SOCK_STREAM)
             plain.setblocking(False)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             with contextlib.suppress(BlockingIOError):
                 plain.connect(address)
             self._wait(deadline, read=False)
