@@ -28,7 +28,7 @@ from models.training import average, bankless, checkpoint, export
 from models.training.ahead import Ahead
 from models.training.fidelity import Gain, Scene, dev_scenes, gains, whole
 from models.training.journal import Journal
-from models.training.pairs import MIX, pair
+from models.training.pairs import DRAWN, MIX, pair
 from models.training.pictures import Pictures, open_pictures
 from models.training.precision import autocast, hasten, lay_out, set_up
 from models.training.sheets import write_sheet
@@ -40,7 +40,7 @@ LATEST = "latest.safetensors"
 SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
-MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "structure"}
+MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "drawn", "structure"}
 MAY_CHANGE |= {"goal", "start", "judge", "warm"}  # what a run began from it knows by other means
 log = logging.getLogger(__name__)
 
@@ -70,9 +70,11 @@ class GleanTraining:
     cooldown: float = 0.6
     warm_up: int = 200  # steps
     clip: float = 0.5  # bound of the gradient's norm
+    smooth: float = 1e-3  # errors below count by their square, above by their size (Charbonnier's epsilon, of [0, 1])
     structure: float = 0.0  # weight of the loss on edges, see structure.py
     averaging: float = 0.999  # of the exponential moving average of the weights
     mix: Mapping[str, float] = field(default_factory=lambda: dict(MIX))  # degradation profiles by share
+    drawn: float = DRAWN  # share of pairs with plates, signs, clocks or textures that are drawn
     seed: int = 1
     share_alike: bool = True  # False: leave out CC BY-SA pictures
     device: str = "auto"
@@ -188,7 +190,7 @@ class Run:
 
     def pairs(self, step: int, count: int, edge: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng((self.config.seed, step))
-        found = [pair(self.pictures, rng, self.scale, edge, self.config.mix) for _ in range(count)]
+        found = [pair(self.pictures, rng, self.scale, edge, self.config.mix, self.config.drawn) for _ in range(count)]
         low, target = (
             torch.from_numpy(np.stack(part).transpose(0, 3, 1, 2).copy()) for part in zip(*found, strict=True)
         )
@@ -204,7 +206,7 @@ class Run:
         x, y = (part.to(self.device, non_blocking=True).float().div_(127.5).sub_(1) for part in (low, target))
         with autocast(self.device):
             out = self.forward(self.network, x)
-        loss = torch.sqrt(((out.float() - y) / 2).square() + SMOOTH).mean()
+        loss = torch.sqrt(((out.float() - y) / 2).square() + c.smooth**2).mean()
         told = {"loss": float(loss.detach())}
         if c.structure:
             edges = structure_loss((out.float() + 1) / 2, (y + 1) / 2)
