@@ -3,8 +3,9 @@
     python -m benchmarks.mismatch --data MEDIA --model espcn-x4 --every 6 --frames 2
 
 --json keeps every number, and --from takes them from such a file instead of measuring. --record writes limits and gains
-where the catalogue reads them: of models that ship into models/measured.py, of imported ones into their file. With it,
---conditions rewrites how the estimate reads each profile, which `model=auto` compares clips with.
+where the catalogue reads them, of all the models or those named: of models that ship into models/measured.py, of
+imported ones into their file. With it, --conditions rewrites how the estimate reads each profile, which `model=auto`
+compares clips with.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--from", dest="numbers", type=Path, help="take the numbers of an earlier --json")
     parser.add_argument("--json", type=Path, help="write every number to this file")
     parser.add_argument("--page", type=Path, help="write the matrix as Markdown to this file, docs/mismatch.md")
-    parser.add_argument("--record", action="store_true", help="write limits and gains into the models' facts")
+    parser.add_argument("--record", nargs="*", metavar="MODEL", help="write limits and gains into the models' facts")
     parser.add_argument("--conditions", action="store_true", help="with --record: readings of the first scale too")
     args = parser.parse_args()
     settings = Settings()
@@ -62,8 +63,8 @@ def main() -> None:
     print(text)
     if args.page is not None:
         args.page.write_text(text, "utf-8")
-    if args.record:
-        record(matrices, catalog, conditions=args.conditions)
+    if args.record is not None:
+        record(matrices, catalog, args.record, conditions=args.conditions)
 
 
 def _measured(args: argparse.Namespace, scale: int, catalog: Catalog) -> Matrix:
@@ -73,14 +74,21 @@ def _measured(args: argparse.Namespace, scale: int, catalog: Catalog) -> Matrix:
     return measure(plan, catalog, _report(scale))
 
 
-def record(matrices: Sequence[Matrix], catalog: Catalog, *, conditions: bool) -> None:
-    """Into models/measured.py and the files of imported models. Figures of other weights than there are go nowhere."""
+def record(matrices: Sequence[Matrix], catalog: Catalog, only: Sequence[str] = (), *, conditions: bool) -> None:
+    """Into models/measured.py and the files of imported models. Figures of other weights than there are go nowhere.
+
+    only: names of models; none: all that were measured.
+    """
     table = dict(MEASURED)
+    if unknown := set(only) - {name for matrix in matrices for name in matrix.models}:
+        sys.exit(f"nothing was measured of {', '.join(sorted(unknown))}")
     for matrix in matrices:
-        for name in matrix.models:
+        for name in [name for name in matrix.models if not only or name in only]:
             facts = catalog.enhancer(name)
             if facts.sha256 != matrix.about["models"][name]:
-                sys.exit(f"{name} was measured with other weights than there are now: measure it again")
+                sys.exit(
+                    f"the file of {name} is another than was measured (to record changes it too): measure it again"
+                )
             new = matrix.measured(name, facts.sha256, learned=facts.learned)
             if name in MODELS:
                 old = table.get(name)

@@ -71,7 +71,7 @@ def choose(
     if best is not None and (gains[best.name] or 0.0) > max(0.0, 0.0 if plain is None else gains[plain.name] or 0.0):
         taken, reason = best, f"{_like(near)}; {_words(best, scale, near, gains)}"
     elif plain is not None:
-        taken, reason = plain, f"{_like(near)}; no model that learned is expected to gain there, and it invents nothing"
+        taken, reason = plain, f"{_like(near)}; no model that learned is known to gain there, and it invents nothing"
     else:
         taken, reason = best or able[0], f"{_like(near)}; every model that enlarges by {scale} learned"
     others = tuple(

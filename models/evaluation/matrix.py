@@ -19,7 +19,6 @@ from models.evaluation.gain import Gain
 from models.evaluation.results import BICUBIC
 
 LOSS = -0.1  # dB of mean gain below which a model is called worse than bicubic
-QUANTILE = 0.99  # of the readings under the profiles on which a model gains: its limits
 DIGITS = 3  # kept of what is written into facts
 
 
@@ -102,11 +101,11 @@ class Matrix:
     def limits(self, method: str) -> Limits | None:
         """How bad the footage was, as the estimate reads it, on which the method gained; None: on none.
 
-        The 99th percentiles over all sources under the profiles whose gain is shown (its interval lies above 0).
-        Combed and grey footage is within where a profile that is mostly so is among them, or none such was measured.
+        The largest readings of all sources under the profiles on which it gains on the average. Combed and grey footage
+        is within where a profile that is mostly so is among them, or none such was measured.
         """
-        shown = {profile for profile in self.profiles if self.gain(method, profile).low > 0}
-        found = [one.found for one in self.seen if one.profile in shown]
+        good = {profile for profile in self.profiles if self.gain(method, profile).mean > 0}
+        found = [one.found for one in self.seen if one.profile in good]
         if not found:
             return None
         return Limits(
@@ -114,8 +113,8 @@ class Matrix:
             blur=_bound([one.blur for one in found]),
             blockiness=_bound([one.blockiness for one in found]),
             quantiser=_bound([one.quantiser for one in found]),
-            interlaced=self._within(shown, "interlaced"),
-            grey=self._within(shown, "grey"),
+            interlaced=self._within(good, "interlaced"),
+            grey=self._within(good, "grey"),
         )
 
     def measured(self, method: str, sha256: str | None, *, learned: bool) -> Measured:
@@ -151,9 +150,9 @@ class Matrix:
             "seen": [asdict(one) for one in self.seen],
         }
 
-    def _within(self, shown: Collection[str], verdict: str) -> bool:
+    def _within(self, good: Collection[str], verdict: str) -> bool:
         such = {profile for profile in self.profiles if _mostly(self._found(profile), verdict)}
-        return not such or bool(such & set(shown))
+        return not such or bool(such & set(good))
 
     def _found(self, profile: str) -> list[Degradation]:
         return [one.found for one in self.seen if one.profile == profile]
@@ -194,4 +193,4 @@ def _mostly(found: Sequence[Degradation], verdict: str) -> bool:
 
 def _bound(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return round(float(np.quantile(known, QUANTILE)), 1) if known else None
+    return round(max(known), 1) if known else None
