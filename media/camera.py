@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 
 from media.camera_clock import CameraClock
-from media.camera_feed import Arrived, CameraFeed, OnPacket, Opened
+from media.camera_feed import Arrived, CameraFeed, OnPacket, Opened, Origin
 from media.camera_opening import check_size
 from media.colour import ToRgb, decide_tags
 from media.deinterlace import FLAGGING_CODECS, Deinterlacer, top_field_first
@@ -29,7 +29,7 @@ class Shown:
 
     pts: int | None
     damaged: bool
-    arrived: Arrived | None
+    origin: Origin | None
 
 
 class Camera:
@@ -107,18 +107,18 @@ class Camera:
             opened = feed.opened
             assert opened is not None
             if first:
-                self._clock.reconnected(arrived.at)
+                self._clock.reconnected(arrived.origin.at)
                 first = False
             if self._picture_at is None:
-                self._picture_at = arrived.at
+                self._picture_at = arrived.origin.at
             yield from self._pictures(opened, arrived)
-            self._check_patience(arrived.at)
+            self._check_patience(arrived.origin.at)
 
     def _pictures(self, opened: Opened, arrived: Arrived) -> Iterator[LiveFrame]:
         decoder = opened.decoder
         if arrived.after_loss:
             decoder.flush_buffers()
-        arrived.packet.opaque = arrived
+        arrived.packet.opaque = arrived.origin
         try:
             frames = decoder.decode(arrived.packet)
         except MemoryError:
@@ -127,12 +127,12 @@ class Camera:
             self.undecodable += 1
             return
         for frame in frames:
-            self._picture_at = arrived.at
+            self._picture_at = arrived.origin.at
             check_size(frame.width, frame.height, self._limits)
-            origin = frame.opaque if isinstance(frame.opaque, Arrived) else None
+            origin = frame.opaque if isinstance(frame.opaque, Origin) else None
             shown = Shown(frame.pts, frame.is_corrupt, origin)
             for whole, its in self._whole(frame, shown, opened):
-                yield self._live(whole, its, opened, arrived)
+                yield self._live(whole, its, opened, arrived.origin.at)
 
     def _whole(self, frame: av.VideoFrame, shown: Shown, opened: Opened) -> list[tuple[av.VideoFrame, Shown]]:
         """The frame; or, once fields have been seen, what the deinterlacer gives for it, a frame later."""
@@ -163,7 +163,7 @@ class Camera:
         )
         self._feed.facts = self._facts
 
-    def _live(self, frame: av.VideoFrame, shown: Shown, opened: Opened, completed: Arrived) -> LiveFrame:
+    def _live(self, frame: av.VideoFrame, shown: Shown, opened: Opened, arrived_at: float) -> LiveFrame:
         facts = self._facts
         assert facts is not None
         if (frame.width, frame.height) != (facts.width, facts.height):  # the deinterlacer's last of another size
@@ -171,13 +171,13 @@ class Camera:
         if self._to_rgb is None or self._to_rgb.tags != facts.colour:
             self._to_rgb = ToRgb(facts.colour)
         image, grey = self._to_rgb(frame)
-        utc = shown.arrived.utc if shown.arrived is not None else None
-        stamp = self._clock.stamp(shown.pts, opened.time_base, completed.at, utc)
+        utc = shown.origin.utc if shown.origin is not None else None
+        stamp = self._clock.stamp(shown.pts, opened.time_base, arrived_at, utc)
         return LiveFrame(
             image=eight_bits(image),
             pts=stamp.pts,
             captured_at=stamp.captured_at,
-            arrived_at=completed.at,
+            arrived_at=arrived_at,
             grey=grey,
             damaged=shown.damaged,
             facts=facts,

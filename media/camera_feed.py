@@ -33,12 +33,17 @@ MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
-    """One packet, and when."""
+class Origin:
+    """When a packet came. It travels through the decoder, and holds no packet, which would then never be freed."""
 
-    packet: Packet[VideoStream]
     at: float  # Unix seconds by our clock
     utc: float | None  # Unix seconds of its capture, as the camera says
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    packet: Packet[VideoStream]
+    origin: Origin
     after_loss: bool = False  # packets before it were given up: it is a key frame to begin anew with
 
 
@@ -148,7 +153,7 @@ class CameraFeed:
                 if self._is_stopped():
                     return
                 if packet.size:
-                    self._arrived(Arrived(packet, clock.now(), capture_time(packet)))
+                    self._arrived(Arrived(packet, Origin(clock.now(), capture_time(packet))))
 
     def _is_stopped(self) -> bool:
         return self._stopped
@@ -156,17 +161,17 @@ class CameraFeed:
     def _arrived(self, arrived: Arrived) -> None:
         self.packets += 1
         if self._on_packet is not None and self.facts is not None:
-            self._on_packet(arrived.packet, self.facts, arrived.at)
+            self._on_packet(arrived.packet, self.facts, arrived.origin.at)
         with self._changed:
             if self._awaiting_key and not arrived.packet.is_keyframe:
                 self.dropped += 1
                 return
             if self._awaiting_key:
-                arrived = Arrived(arrived.packet, arrived.at, arrived.utc, after_loss=True)
+                arrived = Arrived(arrived.packet, arrived.origin, after_loss=True)
                 self._awaiting_key = False
             self._queue.append(arrived)
             self._bytes += arrived.packet.size
-            late = arrived.at - self._queue[0].at > self._limits.queue_s
+            late = arrived.origin.at - self._queue[0].origin.at > self._limits.queue_s
             if late or self._bytes > self._limits.queue_bytes:  # nobody keeps up: newest wins, from a key frame on
                 self.dropped += len(self._queue)
                 self._queue.clear()

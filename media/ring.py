@@ -6,6 +6,7 @@ A file under way has the suffix ".part", and is lost with its process. Cutting i
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -42,7 +43,7 @@ class Session:
 
 
 class SourceRing:
-    """Written by one thread: the camera's. Never raises for the disk's sake: `problem` tells, and it tries again."""
+    """Written by the camera's thread, closed by any. Where the disk fails, `problem` tells, and it is tried again."""
 
     def __init__(self, folder: Path, keep_s: float, keep_bytes: int, *, file_s: float = FILE_S) -> None:
         """keep_s, keep_bytes: the oldest files beyond are deleted. Leftovers of a crash are removed."""
@@ -53,6 +54,8 @@ class SourceRing:
         self._times = PacketTimes()
         self._open: OpenFile | None = None
         self._not_before = 0.0
+        self._closed = False
+        self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(f"*{PART}"):
             leftover.unlink(missing_ok=True)
@@ -60,8 +63,11 @@ class SourceRing:
 
     def add(self, packet: Packet[VideoStream], facts: CameraFacts, arrived_at: float) -> None:
         """Keeps one packet. It is copied. arrived_at: Unix seconds."""
-        if arrived_at < self._not_before:
-            return
+        with self._lock:
+            if arrived_at >= self._not_before and not self._closed:
+                self._try(packet, facts, arrived_at)
+
+    def _try(self, packet: Packet[VideoStream], facts: CameraFacts, arrived_at: float) -> None:
         try:
             self._add(packet, facts, arrived_at)
             self.problem = None
@@ -71,10 +77,12 @@ class SourceRing:
             self._abandon()
 
     def close(self) -> None:
-        """Closes the file under way."""
-        with suppress(OSError, av.error.FFmpegError):
-            self._finish(self._times.end)
-        self._abandon()
+        """Closes the file under way. Nothing is kept any more."""
+        with self._lock:
+            self._closed = True
+            with suppress(OSError, av.error.FFmpegError):
+                self._finish(self._times.end)
+            self._abandon()
 
     def _add(self, packet: Packet[VideoStream], facts: CameraFacts, arrived_at: float) -> None:
         if self._session is not None and packet.stream is not self._session.stream:
