@@ -40,7 +40,7 @@ LATEST = "latest.safetensors"
 SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
-MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "drawn", "structure"}
+MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "drawn", "smooth", "structure"}
 MAY_CHANGE |= {"goal", "start", "judge", "warm"}  # what a run began from it knows by other means
 log = logging.getLogger(__name__)
 
