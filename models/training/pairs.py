@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.degradation import profiles
-from models.training.drawings import drawn_picture
+from models.training.drawn import burnt, clocks
+from models.training.drawn.picture import drawn_picture
 from models.training.pictures import Pictures, crop
 
 Bytes = NDArray[np.uint8]
@@ -37,24 +38,43 @@ MIX: Mapping[str, float] = {
 }
 SMALLEST = 0.5  # factor by which a picture is shrunk before cropping, at least
 DRAWN = 0.04  # share of drawings: plates, clocks and signs are rarer in photographs than in what cameras watch
+CLOCKS = 0.3  # of those: what a recorder writes, over a photograph
+GROUNDS = 0.6  # of the other plates and signs: hung into a photograph
 BUSY = 0.5  # share of pairs for which the busier of two crops is taken
 SLACK = 8  # low-resolution pixels cut off at random, so that the codec's blocks lie anywhere
 
 
 def pair(
-    pictures: Pictures, rng: np.random.Generator, scale: int, edge: int, mix: Mapping[str, float] = MIX
+    pictures: Pictures,
+    rng: np.random.Generator,
+    scale: int,
+    edge: int,
+    mix: Mapping[str, float] = MIX,
+    drawn: float = DRAWN,
 ) -> tuple[Bytes, Bytes]:
     """low (edge, edge, 3) and its target (edge·scale, edge·scale, 3), turned to one of the square's eight symmetries.
 
-    Profiles are taken with the probabilities that `mix` gives them, in proportion to their sum.
+    Profiles are taken with the probabilities that `mix` gives them, in proportion to their sum. drawn: share of pairs
+    with something drawn in them; a recorder's writing stays upright.
     """
     names, weights = list(mix), np.array(list(mix.values()))
     profile = str(rng.choice(names, p=weights / weights.sum()))
     wide = (edge + SLACK) * scale
-    sharp = drawn_picture(rng, wide, scale) if rng.random() < DRAWN else _crop(pictures, rng, wide)
+    draws = rng.random() < drawn
+    writes = draws and rng.random() < CLOCKS
+    if draws and not writes:
+        ground = _crop(pictures, rng, wide) if rng.random() < GROUNDS else None
+        sharp = drawn_picture(rng, wide, scale, ground)
+    else:
+        sharp = _crop(pictures, rng, wide)
     turn = int(rng.integers(8))  # before the camera: its codec and its rows have a direction
     sharp = np.ascontiguousarray(_turned(sharp, turn))
-    found = profiles.degrade(sharp, profile, scale, int(rng.integers(2**31)))
+    seed = int(rng.integers(2**31))
+    if writes:
+        overlay = clocks.overlay(rng, edge + SLACK, edge + SLACK, scale)
+        found = burnt.degrade(sharp, profile, scale, seed, overlay)
+    else:
+        found = profiles.degrade(sharp, profile, scale, seed)
     y, x = (int(v) for v in rng.integers(0, SLACK + 1, 2))
     low = found.low[y : y + edge, x : x + edge]
     target = found.target[y * scale : (y + edge) * scale, x * scale : (x + edge) * scale]
