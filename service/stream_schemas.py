@@ -134,11 +134,14 @@ class LiveBody(BaseModel):
 
 
 class PushBody(BaseModel):
-    """How a gateway publishes to this stream: by the media server, or straight to a camera worker."""
+    """How a gateway publishes to this stream, by the media server or straight to a camera worker.
+
+    The key also lets one read enhanced/<name> on the media server, of a stream that is pulled too.
+    """
 
     path: str | None = Field(description="push: on the media server.")
-    user: str | None = Field(description="push: any other will do as well.")
-    key: str | None = Field(description="push: the password. Shown once, when it is made; null afterwards.")
+    user: str | None = Field(description="On the media server; any other will do as well.")
+    key: str | None = Field(description="The password there. Shown once, when it is made; null afterwards.")
     url: str | None = Field(
         description="listen-…: where to push to, once HOST is the worker's. Its path is a key: shown when the stream "
         "is made and when new_push_key asks for it; null otherwise."
@@ -170,7 +173,7 @@ class StreamBody(BaseModel):
     options: StreamOptionsBody
     weights: dict[str, str | None] = Field(description="SHA-256 of each rung's weights when the stream was accepted.")
     live: LiveBody
-    push: PushBody | None = Field(description="Where the camera is not pulled.")
+    push: PushBody | None = Field(description="Where the camera is not pulled, or a key was just made.")
     waiting_for: list[str] = Field(description="Kinds of worker that are needed now and not there.")
     links: StreamLinksBody
 

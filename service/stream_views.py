@@ -87,11 +87,11 @@ def stream_body(
 
 
 def _push(stream: Stream, key: str | None, url: str | None) -> PushBody | None:
-    if stream.options.source == "pull":
+    source = stream.options.source
+    if source == "pull" and key is None:
         return None
-    by_server = stream.options.source == "push"
-    path, user = (stream.name, PUSH_USER) if by_server else (None, None)
-    return PushBody(path=path, user=user, key=key if by_server else None, url=url)
+    user = None if source.startswith("listen") else PUSH_USER
+    return PushBody(path=stream.name if source == "push" else None, user=user, key=key, url=url)
 
 
 def _live(status: StreamStatus, now: float) -> LiveBody:

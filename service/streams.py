@@ -123,7 +123,8 @@ async def change_stream(stream: KnownStream, wanted: StreamChange, backend: Give
         accepted = await decided(backend, chooser(backend).changed, stream, wanted, urls)
         listens_now = accepted.options.source != stream.options.source
         needs_key = accepted.options.source == "push" and stream.push_key_hash is None
-        key = new_key() if wanted.new_push_key or needs_key else None
+        listens = accepted.options.source in SCHEMES  # its key is the path it listens on
+        key = new_key() if (wanted.new_push_key or needs_key) and not listens else None
         try:
             changed = await backend.ask(_update, backend, stream, accepted, key)
         except StreamChanged:

@@ -124,7 +124,7 @@ def blocked(service: Any) -> int:
 
 
 def test_streams_are_limited(serve: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.backend.STREAMS", 1)
+    monkeypatch.setattr("service.backend.FOLLOWERS", 1)
     service = serve()
     id = service.submitted(clip)
     with stream(service, id) as events:

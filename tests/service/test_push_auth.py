@@ -79,6 +79,16 @@ def test_a_stream_that_is_stopped_or_pulled_takes_nothing(cameras: Any, key: str
     assert ask(cameras, "publish", "pulled", password=SERVICE_KEY) == 403
 
 
+def test_whoever_may_change_a_pulled_stream_can_read_what_is_made_of_it(cameras: Any) -> None:
+    id = cameras.http.post("/v1/streams", json={"name": "pulled", "url": "rtsp://192.0.2.1/"}).json()["id"]
+    assert cameras.http.get(f"/v1/streams/{id}").json()["push"] is None
+    key = cameras.http.patch(f"/v1/streams/{id}", json={"new_push_key": True}).json()["push"]["key"]
+    assert cameras.http.get(f"/v1/streams/{id}").json()["push"] is None
+    assert ask(cameras, "read", "enhanced/pulled", password=key) == 204
+    assert ask(cameras, "read", "pulled", password=key) == 401
+    assert ask(cameras, "publish", "pulled", password=key) == 403
+
+
 def test_with_the_services_key_a_stream_appears_under_its_path(cameras: Any) -> None:
     assert ask(cameras, "publish", "yard", password="wrong") == 401
     assert ask(cameras, "publish", "yard", password=SERVICE_KEY) == 204
