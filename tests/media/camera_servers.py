@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import secrets
 import socket
 import struct
@@ -62,6 +63,7 @@ class Behaviour:
     user: str = "operator"
     password: str = "s3cret pass/word"
     damage_every: int = 0  # every so many pictures, one has flipped bits
+    noise_every: int = 0  # every so many RTP packets, one is random bytes
 
 
 class CameraServer:
@@ -397,7 +399,8 @@ class Sending:
         self._behaviour, self._tracks, self._stopped, self._frozen = behaviour, tracks, stopped, frozen
         self._began, self._began_utc = time.monotonic(), time.time()
         self._reported = -REPORT_S
-        self._sound = 0
+        self._sound = self._packets = 0
+        self._noise = random.Random(1)
 
     def run(self) -> None:
         behaviour = self._behaviour
@@ -461,7 +464,10 @@ class Sending:
     def _picture(self, loop: Material, nals: tuple[bytes, ...], seconds: float) -> None:
         parts = list(payloads(loop.codec, nals, (loop.width, loop.height)))
         for number, part in enumerate(parts):
-            self._tracks[VIDEO].rtp(part, seconds, marker=number == len(parts) - 1)
+            self._packets += 1
+            noisy = self._behaviour.noise_every and self._packets % self._behaviour.noise_every == 0
+            payload = self._noise.randbytes(len(part)) if noisy else part
+            self._tracks[VIDEO].rtp(payload, seconds, marker=number == len(parts) - 1)
 
     def _report(self, now: float) -> None:
         utc = self._began_utc + now if self._behaviour.utc is None else self._behaviour.utc(now)

@@ -124,6 +124,20 @@ def test_damage_is_counted_and_not_fatal() -> None:
     assert min(steps(frames)) > 0
 
 
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mjpeg"])
+def test_noise_on_the_line_costs_pictures_and_nothing_else(codec: str) -> None:
+    with (
+        serve(Behaviour(loop=material(codec), noise_every=4, frames=60, speed=10)) as server,
+        Camera(source(server), CameraClock()) as camera,
+    ):
+        frames = []
+        with pytest.raises(CameraError) as caught:
+            frames.extend(camera)
+    assert caught.value.code == "camera-ended"
+    assert frames
+    assert all(step > 0 for step in steps(frames))
+
+
 def test_a_rate_that_is_a_lie_changes_nothing() -> None:
     frames = pull(Behaviour(rate=12.5, stated_rate=100.0, speed=5), 15)
     assert set(steps(frames)[1:]) == {7200}

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 
 import pytest
@@ -70,6 +72,29 @@ def test_an_endless_redirect_is_asked_once() -> None:
         with Camera(CameraSource(server.url), CameraClock()) as camera, pytest.raises(CameraError):
             next(iter(camera))
         assert [request.split()[0] for request in server.requests].count("DESCRIBE") == 1
+
+
+@pytest.mark.parametrize("answer", ["noise", "nothing", "http"])
+def test_what_is_no_camera_ends_with_a_code(answer: str) -> None:
+    rng = random.Random(3)
+    say = {"noise": lambda: rng.randbytes(5000), "nothing": lambda: b"", "http": lambda: b"HTTP/1.1 200 OK\r\n\r\n"}
+
+    def be_no_camera(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, suppress(OSError):
+                    while connection.recv(4096) and (data := say[answer]()):
+                        connection.sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=be_no_camera, args=(listener,), daemon=True).start()
+        url = f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live"
+        source = CameraSource(url, connect_timeout_s=0.5, silence_s=0.5)
+        with Camera(source, CameraClock()) as camera, pytest.raises(CameraError) as caught:
+            list(camera)
+        assert caught.value.code in ("camera-broken", "camera-silent")
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_nobody_listens() -> None:
