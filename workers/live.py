@@ -17,7 +17,7 @@ from pipeline.stream_status import StreamState
 from workers.backoff import Backoff
 from workers.ladder import Step
 from workers.live_frames import LiveFrames, LivePlane, Shown
-from workers.live_reader import CameraLike, LiveReader
+from workers.live_reader import CameraLike, Ended, LiveReader
 from workers.live_tally import LiveTally
 from workers.slot import NewestFrame
 
@@ -82,9 +82,13 @@ class LiveSession:
         backoff: Backoff,
         hooks: Hooks,
         tally: LiveTally,
+        *,
+        explain: Callable[[Ended], Ended] = lambda ended: ended,
     ) -> None:
+        """explain: puts the end of a connection in the words of this stream's source."""
         self._connect, self._frames, self._plane, self._outputs = connect, frames, plane, outputs
         self._backoff, self._hooks, self.tally = backoff, hooks, tally
+        self._explain = explain
         self._slot = NewestFrame()
         self._reader: LiveReader | None = None
         self._retry_at = 0.0
@@ -148,6 +152,7 @@ class LiveSession:
         if (ended := self._reader.ended) is not None:
             self._reader.stop()
             self._reader = None
+            ended = self._explain(ended)
             self._problem = Problem(code=ended.code, detail=ended.detail)
             self._slow = ended.slow
             self._retry_at = now + self._backoff.failed(slow=ended.slow)

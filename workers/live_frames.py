@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,16 +80,25 @@ class _Probe:
 class LiveFrames:
     """plan_for: what becomes of frames of a size (width, height); asked anew where the camera changes it.
 
+    numbers: of frames on the plane, where others have used it before; rising.
+
     Times are of one clock that does not go back, that of `Arrived.at`. Steps of the ladder lie in `steps` until taken.
     """
 
-    def __init__(self, plane: LivePlane, ladder: Ladder, plan_for: Callable[[int, int], LivePlan], window: int) -> None:
+    def __init__(
+        self,
+        plane: LivePlane,
+        ladder: Ladder,
+        plan_for: Callable[[int, int], LivePlan],
+        window: int,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self._plane, self._ladder, self._plan_for, self._window = plane, ladder, plan_for, window
         self.patience_s = PATIENCE_SHARE * ladder.allowed_s
         self.steps: deque[Step] = deque(maxlen=64)
         self._in_flight: deque[_InFlight] = deque()
         self._picture: LivePicture | None = None
-        self._number = 0
+        self._numbers = numbers or count(1)
         self._probe: _Probe | None = None
         self._interval_s: float | None = None
         self._last_at = 0.0
@@ -237,5 +247,4 @@ class LiveFrames:
             self.steps.append(step)
 
     def _next(self) -> int:
-        self._number += 1
-        return self._number
+        return next(self._numbers)

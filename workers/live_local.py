@@ -21,6 +21,7 @@ from models.registry import load
 from pipeline.camera_url import CameraUrl
 from pipeline.settings import Settings
 from workers.backoff import Backoff
+from workers.budget import allowed_s, part_s
 from workers.ladder import Ladder
 from workers.live import LiveSession
 from workers.live_frames import LiveFrames, Shown
@@ -30,8 +31,6 @@ from workers.plane import Enhanced
 from workers.plane_local import LocalPlane
 from workers.rungs import Rung, complete, plan_live
 
-PART_S = 0.5  # of HLS, or a quarter of the budget where that is shorter
-
 
 @dataclass(frozen=True, slots=True)
 class WatchOptions:
@@ -40,15 +39,6 @@ class WatchOptions:
     target_height: int | None
     budget_s: float
     transport: str = "tcp"
-
-
-def part_s(budget_s: float) -> float:
-    return min(PART_S, budget_s / 4)
-
-
-def allowed_s(budget_s: float, *, hls: bool) -> float:
-    """The time a frame may take to the encoder: what is left of the budget when its part has been filled."""
-    return budget_s - (part_s(budget_s) if hls else 0.0)
 
 
 class LocalLivePlane:

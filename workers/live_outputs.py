@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from media.colour import BT709, RGB
-from media.live_encoder import Encoded, LiveEncoder, LiveFormat
+from media.live_encoder import Encoded, LiveEncoder
 from media.types import ColourTags, MediaError
 from pipeline.job import Problem
 from workers.live import Available
@@ -57,10 +57,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A sink, made when the first frame is there, and anew where the format changes."""
+    """A sink, made with the first frame, and anew after it failed."""
 
-    name: str  # "push" or "record"
-    make: Callable[[LiveFormat], Sink]
+    name: str  # "push", "push-url" or "record"
+    make: Callable[[], Sink]
 
 
 class LiveOutputs:
@@ -119,8 +119,6 @@ class LiveOutputs:
             return old
         if old is not None:
             old.close()
-            for name in list(self._sinks):  # they are made anew for the new format
-                self._close(name)
         self._colour = colour
         written = colour if colour.matrix != RGB else ColourTags(False, BT709, colour.primaries, colour.transfer)
         self._encoder = LiveEncoder(width, height, written, threads=self._threads)
@@ -156,9 +154,7 @@ class LiveOutputs:
         try:
             sink = self._sinks.get(output.name)
             if sink is None:
-                if not encoded.key:
-                    return
-                sink = self._sinks[output.name] = output.make(encoded.format)
+                sink = self._sinks[output.name] = output.make()
             sink.add(encoded, wall)
             self.problems.pop(output.name, None)
         except (MediaError, OSError) as error:

@@ -60,7 +60,7 @@ class LiveTally:
 
     def __init__(self) -> None:
         self.frames = self.dropped = self.late = 0
-        self.tiles = self.computed = 0
+        self.tiles = self.computed = self.reconnects = 0
         self.how: dict[str, int] = {}
         self.lags: dict[str, Lags] = {}  # by rung: from a frame's arrival until its part could be fetched
         self.segment_lags: dict[str, Lags] = {}  # the same until its whole segment could be
@@ -95,6 +95,7 @@ class LiveTally:
         self.lags.setdefault(rung, Lags()).add(lag_s)
 
     def reconnected(self, now: float) -> None:
+        self.reconnects += 1
         self._reconnects.append(now)
 
     def fps_in(self, now: float) -> float:
