@@ -15,6 +15,8 @@ from models.training.drawn.picture import drawn_picture
 from models.training.drawn.plates import plate
 from models.training.drawn.signs import sign
 from models.training.drawn.textures import texture
+from models.training.pairs import pair
+from models.training.pictures import Pictures
 
 
 def ground(seed: int = 0, size: int = 96) -> np.ndarray:
@@ -143,6 +145,20 @@ def test_the_sheet_shows_a_row_a_kind() -> None:
     sheet = sheets.sheet([], 1)
     assert sheet.shape == (len(sheets.ROWS) * sheets.SIZE, sheets.COLUMNS * sheets.SIZE, 3)
     assert any_hand(np.random.default_rng(0)) == any_hand(np.random.default_rng(0))
+
+
+def test_pairs_with_something_drawn_are_registered_and_depend_on_the_seed_alone() -> None:
+    pixels = np.concatenate([cv2.GaussianBlur(ground(seed, 260), (0, 0), 3).ravel() for seed in range(2)])
+    pictures = Pictures(pixels, ((260, 260), (260, 260)), (0, 260 * 260 * 3), {"MIT": 2})
+    mix = {"clean-bicubic": 1.0}
+    found = [pair(pictures, np.random.default_rng(seed), 4, 24, mix, drawn=1.0) for seed in range(16)]
+    for seed, (low, target) in enumerate(found):
+        assert (low.shape, target.shape) == ((24, 24, 3), (96, 96, 3))
+        assert np.array_equal(low, pair(pictures, np.random.default_rng(seed), 4, 24, mix, drawn=1.0)[0])
+        shrunk = cv2.resize(target, (24, 24), interpolation=cv2.INTER_AREA)
+        assert shrunk.std() < 3 or np.corrcoef(shrunk.ravel(), low.ravel())[0, 1] > 0.85
+    plain = [pair(pictures, np.random.default_rng(seed), 4, 24, mix, drawn=0.0)[1] for seed in range(16)]
+    assert np.mean([t.std() for _, t in found]) > 2 * np.mean([t.std() for t in plain])
 
 
 def _white(over: Overlay) -> bool:
