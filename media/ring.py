@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ PART = ".part"
 class Session:
     """A stretch of one connection, whose files follow each other by the camera's clock."""
 
-    start_us: int  # Unix microseconds of its first key frame's arrival
+    start_us: int  # Unix microseconds of its first key frame's arrival, or before: where those after it came too soon
     stream: VideoStream
 
 
@@ -54,6 +54,7 @@ class SourceRing:
         self._times = PacketTimes()
         self._open: OpenFile | None = None
         self._not_before = 0.0
+        self._reached = 0.0  # Unix seconds: where the last closed file ends
         self._closed = False
         self._lock = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +93,11 @@ class SourceRing:
         if self._open is not None and (dts - self._open.first > LONGEST_S * CLOCK):
             self._finish(self._times.end)
         if packet.is_keyframe and facts.width and self._wants_new(packet, facts.codec, pts):
-            self._finish(pts)
+            self._finish(pts, arrived_at)
             pts, dts = self._begin(packet, facts, pts, dts, arrived_at)
         if self._open is not None:
             self._open.write(packet, pts, dts, self._times.step)
+            self._open.note_arrival(dts, arrived_at)
 
     def _wants_new(self, packet: Packet[VideoStream], codec: str, pts: int) -> bool:
         current = self._open
@@ -115,12 +117,21 @@ class SourceRing:
         self._open = OpenFile(self._folder, session, packet, facts, pts)
         return pts, dts
 
-    def _finish(self, end: int) -> None:
-        """Closes the file under way, which ends at `end`, and makes room."""
+    def _finish(self, end: int, arrived_at: float | None = None) -> None:
+        """Closes the file under way, which ends at `end`, and makes room. arrived_at: of the packet that follows it."""
         current, self._open = self._open, None
         if current is None:
             return
+        if current.first == 0 and self._session is not None:
+            # What came faster than it was filmed, as cameras send what they have kept, was filmed before it came.
+            moved_s = min(current.ahead_s, max(0.0, self._session.start_us / 1e6 - self._reached))
+            self._session = replace(self._session, start_us=self._session.start_us - round(moved_s * 1e6))
+            current.session = self._session
+        if arrived_at is not None:  # a clock that runs too fast may not claim what is still to come
+            latest = round((arrived_at + ASTRAY_S - current.session.start_us / 1e6) * CLOCK)
+            end = min(end, max(latest, current.first + 1))
         closed = current.close(end)
+        self._reached = closed.end
         files = list_files(self._folder)
         for file in expired(files, closed.end, self._keep_s, self._keep_bytes):
             (self._folder / file.name).unlink(missing_ok=True)
@@ -144,7 +155,10 @@ class OpenFile:
         known = source.codec_context.extradata or b""
         self.sets = parameter_sets(facts.codec, data)  # as sent; empty where only the session description has them
         self._prefix = b"" if self.sets or not with_start_codes(data) else parameter_sets(facts.codec, known)
-        self._folder, self._session = folder, session
+        self.session = session
+        self.ahead_s = 0.0  # by how much the packets came faster than the camera's clock went, at most
+        self._began: tuple[int, float] | None = None  # dts and arrival of the first packet
+        self._folder = folder
         self._path = folder / f"{session.start_us}{PART}"
         self._last_dts: int | None = None
         self._container = av.open(str(self._path), "w", format="mov")
@@ -167,11 +181,15 @@ class OpenFile:
         copy.is_keyframe = packet.is_keyframe
         self._container.mux(copy)
 
+    def note_arrival(self, dts: int, arrived_at: float) -> None:
+        first, at = self._began = self._began or (dts, arrived_at)
+        self.ahead_s = max(self.ahead_s, (dts - first) / CLOCK - (arrived_at - at))
+
     def close(self, end: int) -> RingFile:
         try:
             self._container.close()
             size = self._path.stat().st_size
-            file = RingFile(self._session.start_us, self.first, max(end, self.first + 1), size)
+            file = RingFile(self.session.start_us, self.first, max(end, self.first + 1), size)
             self._path.replace(self._folder / file.name)
         except BaseException:
             self.abandon()

@@ -153,6 +153,24 @@ def test_a_clock_that_is_set_does_not_move_the_footage(tmp_path: Path, ring: Sou
     assert seconds(tmp_path / "cut.mov") == pytest.approx([n * FRAME for n in range(96)], abs=0.05)
 
 
+@pytest.mark.parametrize("burst_s", [0.9, 3.5])
+def test_a_camera_that_sends_what_it_has_kept_at_once_was_filmed_before(tmp_path: Path, burst_s: float) -> None:
+    ring = SourceRing(tmp_path / "ring", keep_s=3600, keep_bytes=PLENTY, file_s=4.0)
+    clip = write_clip(tmp_path / "clip.ts", frames=200, params=NO_B_FRAMES)
+    with open_input(clip) as container:
+        for count, packet in enumerate(p for p in container.demux(container.streams.video[0]) if p.size):
+            ring.add(packet, facts(), START + max(0.0, count * FRAME - burst_s))
+    ring.close()
+    ((start, end),) = list_ranges(tmp_path / "ring")
+    assert end - start == pytest.approx(8.0, abs=0.1)
+    assert end == pytest.approx(START + 8.0 - burst_s, abs=0.1)
+    files = list_files(tmp_path / "ring")
+    assert all(b.start >= a.end - 1e-6 for a, b in pairwise(files))
+    done = cut(tmp_path / "ring", start, end, tmp_path / "cut.mov")
+    assert np.diff(seconds(tmp_path / "cut.mov")) == pytest.approx(FRAME, abs=1e-3)
+    assert not done.gaps
+
+
 def test_a_change_of_size_begins_a_file_and_the_clip_still_plays(tmp_path: Path, ring: SourceRing) -> None:
     feed(ring, write_clip(tmp_path / "a.ts", frames=24, params=NO_B_FRAMES), START)
     feed(ring, write_clip(tmp_path / "b.ts", frames=24, params=NO_B_FRAMES, size=(128, 96)), START + 1)
