@@ -18,6 +18,7 @@ from commands.explore import explore
 from commands.models import models_app
 from commands.service import api, openapi, serve, worker
 from commands.train import train_app
+from commands.watch import watch
 
 app = typer.Typer(
     help="Enhances surveillance video: upload clips, get sharper ones whose timing and colour can be trusted.",
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, api, worker, enhance, submit, explore, probe, sample, degrade, evaluate, openapi):
+for command in (serve, api, worker, enhance, submit, watch, explore, probe, sample, degrade, evaluate, openapi):
     app.command()(command)
 models_app.command("check-vectors")(check_vectors)
 app.add_typer(models_app, name="models")

@@ -127,6 +127,10 @@ class LiveSession:
         self._available(self._outputs.flush())
         self._tell()
 
+    @property
+    def rung(self) -> str:
+        return self._frames.rung
+
     def standing(self) -> Standing:
         if self._reader is None:
             retry_at = time.time() + max(0.0, self._retry_at - time.monotonic())

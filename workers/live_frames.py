@@ -113,6 +113,10 @@ class LiveFrames:
         return len(self._in_flight)
 
     @property
+    def rung(self) -> str:
+        return self._ladder.rung
+
+    @property
     def busy(self) -> bool:
         """Whether anything is in flight, probes included."""
         return bool(self._in_flight) or self._probe is not None
