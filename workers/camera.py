@@ -224,4 +224,6 @@ class CameraOwner:
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if isinstance(value, str | int | float)}
+    """For the log, whose lines have an "event" of their own."""
+    plain = {name: value for name, value in data.items() if isinstance(value, str | int | float)}
+    return {"found" if name == "event" else name: value for name, value in plain.items()}
