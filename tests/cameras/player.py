@@ -41,11 +41,12 @@ class Player:
     def __init__(self, service_url: str, stream_id: str, *, segments: bool = True) -> None:
         self.seen: list[Seen] = []
         self.problems: list[str] = []
+        self.overlaps_s: list[float] = []  # of each fragment: how long the frame before it seems to last beyond it
         self.refusals: dict[str, int] = {}  # by the problem's code
         self._url = f"{service_url}/v1/streams/{stream_id}/live/"
         self._segments = segments  # whether to fetch them and to look at their timeline
         self._media: Media | None = None
-        self._ends: dict[str, int] = {}  # ticks: where the timeline of each owner is
+        self._last: dict[str, tuple[int, int]] = {}  # ticks, of each owner: its last frame, and where that ends
         self._date = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -129,17 +130,18 @@ class Player:
                     self._look_into(http, segment)
 
     def _look_into(self, http: httpx2.Client, segment: Listed) -> None:
-        """Its frames go on where those before ended, never before."""
+        """Its frames come after those before. A last frame that was let out early may seem to last too long."""
         answer = http.get(self._url + str(segment.uri))
         if answer.status_code != 200:
             self.problems.append(f"segment {segment.number} is listed and cannot be fetched: {answer.status_code}")
             return
         epoch = owner(segment)
-        for begins, lasts in fragments(answer.content):
-            end = self._ends.get(epoch, 0)
-            if begins < end:
-                self.problems.append(f"segment {segment.number} goes back by {end - begins} ticks")
-            self._ends[epoch] = begins + lasts
+        for first, last, end in fragments(answer.content):
+            before, ended = self._last.get(epoch, (-1, 0))
+            if first <= before:
+                self.problems.append(f"segment {segment.number} goes back by {before - first} ticks")
+            self.overlaps_s.append(max(0, ended - first) / CLOCK)
+            self._last[epoch] = last, end
 
     def _refused(self, code: str) -> None:
         self.refusals[code] = self.refusals.get(code, 0) + 1
@@ -150,8 +152,8 @@ def owner(segment: Listed) -> str:
     return str(segment.map_uri).partition("/")[0]
 
 
-def fragments(data: bytes) -> list[tuple[int, int]]:
-    """(first tick, ticks) of each fragment (ISO/IEC 14496-12: moof/traf/tfdt and trun); ticks of 1/90000 s."""
+def fragments(data: bytes) -> list[tuple[int, int, int]]:
+    """(first frame, last frame, end) of each fragment, ticks of 1/90000 s (ISO/IEC 14496-12: tfdt, trun)."""
     found = []
     for kind, moof in boxes(data):
         if kind != b"moof":
@@ -172,10 +174,11 @@ def fragments(data: bytes) -> list[tuple[int, int]]:
         flags, count = int.from_bytes(trun[1:4], "big"), int.from_bytes(trun[4:8], "big")
         at = 8 + 4 * bool(flags & 1) + 4 * bool(flags & 4)
         step = 4 * sum(bool(flags & flag) for flag in (0x100, 0x200, 0x400, 0x800))
-        lasts = default * count
+        lasts = [default] * count
         if flags & 0x100:
-            lasts = sum(int.from_bytes(trun[at + n * step : at + n * step + 4], "big") for n in range(count))
-        found.append((begins, lasts))
+            lasts = [int.from_bytes(trun[at + n * step : at + n * step + 4], "big") for n in range(count)]
+        end = begins + sum(lasts)
+        found.append((begins, end - lasts[-1], end))
     return found
 
 

@@ -133,6 +133,9 @@ class Soak:
             self._pause(max(5.0, seconds - (time.time() - began)))
             state = self._house.show(id)["state"]
         self._write(sampler.samples)
+        print(
+            f"frames that overlap the next: {sum(each > 0 for each in player.overlaps_s)} of {len(player.overlaps_s)}"
+        )
         wrong = [f"the stream ended {state}"] * (state != "online")
         wrong += [f"playlist: {problem}" for problem in player.problems]
         wrong += [f"{len(sampler.processes)} processes ran the camera, one after the other"] * (
