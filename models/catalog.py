@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.envelope import Limits, Measured
+from models.envelope import Measured
 from models.facts import ModelFacts
 from models.library import Library, LibraryError, check_name
 from models.measured import MEASURED
@@ -18,10 +18,6 @@ _ESPCN_DATA = (
     "382 openly licensed stills and 6 clips (CC BY-SA 4.0, CC BY, CC0, Unsplash, Pexels, MIT, Apache-2.0,"
     " public domain), clean and degraded with the surveillance profile; see models/weights/README.md"
 )
-
-# The 99th percentiles of what is read from the profile they were trained with (python -m benchmarks.envelope); QP is
-# that of its highest CRF, 35. Combed frames were not part of it, infrared ones were.
-_ESPCN_LIMITS = Limits(noise=12, blur=1.2, blockiness=6, quantiser=39, interlaced=False)
 
 
 def _with_figures(facts: ModelFacts) -> ModelFacts:
@@ -66,7 +62,6 @@ MODELS: dict[str, ModelFacts] = {
                 "RGB PSNR on dev stills: clean bicubic 31.53 dB (Lanczos 30.61),"
                 " surveillance profile 27.84 dB (Lanczos 27.50); not on saturated graphics"
             ),
-            limits=_ESPCN_LIMITS,
         ),
         ModelFacts(
             name="espcn-x4",
@@ -87,7 +82,6 @@ MODELS: dict[str, ModelFacts] = {
                 "RGB PSNR on dev stills: clean bicubic 25.95 dB (Lanczos 25.38),"
                 " surveillance profile 24.10 dB (Lanczos 23.81); not on saturated graphics"
             ),
-            limits=_ESPCN_LIMITS,
         ),
     )
 }

@@ -51,3 +51,19 @@ def test_footage_beyond_the_envelope_is_one_line_of_stderr(
         assert told == [f"outside of what the model was measured on: {'; '.join(words)}"]
     else:
         assert written["outside_envelope"] == []
+
+
+@pytest.mark.parametrize(("sigma", "chosen"), [(30, "lanczos"), (0, "espcn-x2")])
+def test_auto_says_what_it_chose_and_why(
+    sigma: float, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GLEANER_THREADS", "1")
+    monkeypatch.setenv("GLEANER_MODELS_DIR", str(tmp_path / "models"))
+    source, out, report = write_noisy(tmp_path / "in.mkv", sigma), tmp_path / "out.mp4", tmp_path / "report.json"
+    asked = ["enhance", source, out, "--model", "auto", "--scale", "2", "--report", report]
+    done = CliRunner().invoke(app, list(map(str, asked)))
+    assert done.exit_code == 0, done.output
+    written = json.loads(report.read_text())
+    assert written["model"]["name"] == written["choice"]["model"] == chosen
+    assert f"auto: {written['choice']['reason']}" in done.stderr.splitlines()
+    assert written["choice"]["reason"].startswith(f"{chosen}: ")
