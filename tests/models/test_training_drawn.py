@@ -74,6 +74,12 @@ def test_every_sign_of_our_strokes_differs_from_every_other() -> None:
     assert strokes.dots("A").shape == (7, 6)
 
 
+def test_rounding_takes_bows_off_their_corners_and_leaves_right_angles() -> None:
+    assert {(0.0, 0.0), (0.0, 3.0)} <= set(strokes.strokes("5", 2)[0])
+    assert (4.0, 1.0) not in strokes.strokes("S", 2)[0][1:]
+    assert len(strokes.strokes("0", 1)[0]) > len(strokes.strokes("0")[0])
+
+
 def test_numbers_follow_their_pattern_and_clocks_are_in_the_dot_matrix() -> None:
     rng = np.random.default_rng(0)
     number = words.filled(rng, "LL-DD G")

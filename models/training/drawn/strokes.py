@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ Strokes = tuple[tuple[tuple[float, float], ...], ...]
 
 # Two digits a point, x 0..4 and y 0..6 from the top; strokes are parted by |. Our own, after no one face.
 _PENS = {
-    "0": "10 30 41 45 36 16 05 01 10",
+    "0": "03 01 10 30 41 45 36 16 05 03",
     "1": "11 20 26|16 36",
     "2": "01 10 30 41 42 06 46",
     "3": "01 10 30 41 42 33 13|33 44 45 36 16 05",
@@ -38,9 +38,9 @@ _PENS = {
     "L": "00 06 46",
     "M": "06 00 23 40 46",
     "N": "06 00 46 40",
-    "O": "10 30 41 45 36 16 05 01 10",
+    "O": "03 01 10 30 41 45 36 16 05 03",
     "P": "06 00 30 41 42 33 03",
-    "Q": "10 30 41 45 36 16 05 01 10|24 46",
+    "Q": "03 01 10 30 41 45 36 16 05 03|24 46",
     "R": "06 00 30 41 42 33 03|23 46",
     "S": "41 30 10 01 02 13 33 44 45 36 16 05",
     "T": "00 40|20 26",
@@ -62,6 +62,7 @@ _PENS = {
     " ": "",
 }
 COLUMNS, ROWS = 5, 7
+SHARP = math.cos(math.radians(75))
 
 
 def can(text: str) -> bool:
@@ -70,7 +71,10 @@ def can(text: str) -> bool:
 
 @cache
 def strokes(sign: str, rounds: int = 0) -> Strokes:
-    """The pen's ways for one sign, x 0..4 and y 0..6. Each round of Chaikin's algorithm takes corners off once."""
+    """The pen's ways for one sign, x 0..4 and y 0..6. Each round of Chaikin's algorithm takes corners off once.
+
+    Right angles stay: without them a 5 is an S.
+    """
     found = []
     for way in filter(None, _PENS[sign].split("|")):
         points = [(float(p[0]), float(p[1])) for p in way.split()]
@@ -104,8 +108,12 @@ def dots(text: str, size: int = 1, thick: int = 1) -> Bytes:
 
 
 def _cut(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Chaikin, 1974: each corner is replaced by two points; the ends stay."""
+    """Chaikin, 1974: each corner is replaced by two points; the ends stay, and so do corners of 75 degrees and more."""
     cut = [points[0]]
-    for (ax, ay), (bx, by) in pairwise(points):
-        cut += [(0.75 * ax + 0.25 * bx, 0.75 * ay + 0.25 * by), (0.25 * ax + 0.75 * bx, 0.25 * ay + 0.75 * by)]
+    for (ax, ay), (bx, by), (cx, cy) in zip(points, points[1:], points[2:], strict=False):
+        ahead = (bx - ax) * (cx - bx) + (by - ay) * (cy - by)
+        if ahead < SHARP * math.hypot(bx - ax, by - ay) * math.hypot(cx - bx, cy - by):
+            cut.append((bx, by))
+        else:
+            cut += [(0.75 * bx + 0.25 * ax, 0.75 * by + 0.25 * ay), (0.75 * bx + 0.25 * cx, 0.75 * by + 0.25 * cy)]
     return [*cut, points[-1]]
