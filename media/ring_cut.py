@@ -111,7 +111,10 @@ class Joining:
                 continue
             base = Fraction(packet.time_base) * CLOCK
             pts, dts = round(packet.pts * base), round(packet.dts * base)
-            zero = pts if zero is None else zero
+            if zero is None:
+                zero = pts
+                if self._last_dts is not None and self._zero is not None:  # it follows, even where it overlaps
+                    shift += max(0, self._last_dts + self._zero + 1 - (dts - zero + shift))
             placed = Placed(packet, pts - zero + shift, dts - zero + shift)
             if placed.dts >= end and placed.pts > highest:  # frames between those written are still to come
                 break
@@ -130,7 +133,7 @@ class Joining:
         zero = self._zero = placed.pts if self._zero is None else self._zero
         dts = placed.dts - zero
         if self._last_dts is not None:
-            dts = max(dts, self._last_dts + 1)  # where one session overlaps the one before
+            dts = max(dts, self._last_dts + 1)
         self._last_dts = dts
         copy: Packet[Any] = Packet(bytes(placed.packet))
         copy.stream, copy.time_base = stream, Fraction(1, CLOCK)

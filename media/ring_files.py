@@ -37,7 +37,7 @@ class RingFile:
 
 
 def list_files(folder: Path) -> list[RingFile]:
-    """The closed files, by their beginning. Empty where there is no such folder; others' files are left alone."""
+    """The closed files, in the order they were kept. Empty without such a folder; others' files are left alone."""
     files: list[RingFile] = []
     try:
         entries = list(folder.iterdir())
@@ -50,7 +50,8 @@ def list_files(folder: Path) -> list[RingFile]:
             except FileNotFoundError:  # it has just had its time
                 continue
             files.append(RingFile(int(match[1]), int(match[2]), int(match[3]), size))
-    return sorted(files, key=lambda file: (file.start, file.end))
+    # Not by their start: where a clock runs too fast, files of one session reach into the next.
+    return sorted(files, key=lambda file: (file.session_us, file.first))
 
 
 def list_ranges(folder: Path) -> list[tuple[float, float]]:
@@ -65,7 +66,7 @@ def list_ranges(folder: Path) -> list[tuple[float, float]]:
 
 
 def expired(files: Sequence[RingFile], now: float, keep_s: float, keep_bytes: int) -> list[RingFile]:
-    """Those to delete: too old at `now`, or, the oldest first, more than may be kept. files: by their beginning."""
+    """Those to delete: too old at `now`, or, the oldest first, more than may be kept. files: as `list_files`."""
     total = sum(file.bytes for file in files)
     gone: list[RingFile] = []
     for file in files:

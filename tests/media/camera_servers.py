@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from tests.media.camera_material import PAYLOAD_TYPES, Material, broken, material, payloads, sdp_lines
+from tests.media.camera_material import PAYLOAD_TYPES, Material, broken, is_parameter, material, payloads, sdp_lines
 
 CLOCK = 90_000
 NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -50,6 +50,7 @@ class Behaviour:
     changes: Mapping[float, Material] = field(default_factory=dict)  # from this time on, another loop
     broken_for_s: float = 0.0  # parameter sets make no sense so long, and the session description has none
     parameters: bool = True  # parameter sets in the session description
+    in_band: bool = True  # parameter sets before key frames
     video: bool = True
     audio: bool = False  # G.711 beside it
     reports: bool = False  # RTCP sender reports
@@ -452,6 +453,8 @@ class Sending:
                 self._reported = now
                 self._report(now)
             nals = broken(loop.codec, unit) if now < behaviour.broken_for_s else unit.nals
+            if not behaviour.in_band:
+                nals = tuple(nal for nal in nals if not is_parameter(loop.codec, nal))
             if behaviour.damage_every and sent % behaviour.damage_every == behaviour.damage_every - 1:
                 nals = tuple(spoilt(nal) for nal in nals)
             self._picture(loop, nals, behaviour.clock(shown))
