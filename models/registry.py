@@ -16,7 +16,8 @@ from models.enhancer import Enhancer
 from models.espcn import Espcn
 from models.facts import ModelFacts
 from models.glean import Glean, GleanConfig
-from models.glean_light import GleanLight, GleanLightConfig, fold
+from models.glean_light import GleanLight, GleanLightConfig
+from models.glean_silent import fold_for_service
 from models.lanczos import Lanczos
 from models.stylegan2 import StyleGan2, StyleGan2Sizes
 from models.stylegan2_ops import PixelNormForm
@@ -146,7 +147,7 @@ def _glean_light(facts: ModelFacts, scale: int, state: State) -> nn.Module:
     _check_tile(facts, scale, config.in_size, config.out_size)
     network = _filled(lambda: GleanLight(config), facts, state)
     assert isinstance(network, GleanLight)
-    return SignedRange(fold(network))
+    return SignedRange(fold_for_service(network))
 
 
 def _stylegan2(facts: ModelFacts, _scale: int, state: State) -> nn.Module:

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import weights_io
+from models import glean_silent, weights_io
 from models.devices import resolve
 from models.glean import Glean, GleanConfig
 from models.glean_light import GleanLight, GleanLightConfig
 from models.registry import AVERAGE
-from models.training import average, bankless, checkpoint, export
+from models.training import average, checkpoint, export
 from models.training.ahead import Ahead
 from models.training.fidelity import Gain, Scene, dev_scenes, gains, whole
 from models.training.journal import Journal
@@ -224,7 +224,7 @@ class Run:
     def enlarge(self, network: Glean | GleanLight, x: Tensor) -> Tensor:
         """Through the network, or before the bank has joined through what lies outside of it."""
         if self.bank is None and isinstance(network, GleanLight):
-            return bankless.enhance(network, x)
+            return glean_silent.enhance(network, x)
         out: Tensor = network(x)
         return out
 
@@ -310,7 +310,7 @@ def build(config: GleanTraining) -> Glean | GleanLight:
     except (TypeError, ValueError) as error:
         raise TrainingError(f"[network] does not describe a {config.architecture}: {error}") from error
     if isinstance(network, GleanLight):
-        bankless.silence(network)
+        glean_silent.silence(network)
     elif config.bank is None or config.join > 0:
         raise TrainingError("a full GLEAN cannot be trained without its bank: name it with bank, and join = 0")
     network.generator.requires_grad_(False)

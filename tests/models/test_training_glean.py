@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from models import registry, weights_io
+from models import glean_silent, registry, weights_io
 from models.catalog import Catalog
 from models.glean import Glean, GleanConfig
-from models.glean_light import GleanLight, GleanLightConfig
+from models.glean_light import GleanLight
 from models.importing import import_model
 from models.stylegan2 import StyleGan2, StyleGan2Sizes
-from models.training import bankless, checkpoint, export, journal
+from models.training import checkpoint, export, journal
 from models.training.fidelity import dev_scenes, gains, whole
 from models.training.glean import WEIGHTS, GleanTraining, TrainingError, build, rate_at, train
 from models.training.pairs import pair
@@ -100,21 +100,10 @@ def test_its_weights_become_a_model(config: GleanTraining, tmp_path: Path) -> No
     assert enhancer.enhance(np.zeros((1, 16, 16, 3), np.uint8)).pixels.shape == (1, 32, 32, 3)
 
 
-def test_without_its_bank_it_is_the_network_with_silent_features() -> None:
-    torch.manual_seed(0)
-    network = GleanLight(GleanLightConfig(**LIGHT))
-    bankless.silence(network)
-    torch.nn.init.normal_(network.decoder[-1][-1].weight)
-    x = torch.rand(2, 3, 16, 16) * 2 - 1
-    with torch.no_grad():
-        assert torch.allclose(network(x), bankless.enhance(network, x), atol=1e-5)
-        assert bankless.enhance(network, x[..., :10, :12]).shape == (2, 3, 20, 24)
-
-
 def test_training_begins_at_bicubic(config: GleanTraining, media: Path) -> None:
     network = build(config)
     assert isinstance(network, GleanLight)
-    found = gains(dev_scenes(media, 2, 16), lambda x: bankless.enhance(network, x), 16)
+    found = gains(dev_scenes(media, 2, 16), lambda x: glean_silent.enhance(network, x), 16)
     assert found.keys() == {"clean", "crf28"}
     assert all(abs(gain.mean) < 0.05 for gain in found.values())
 
