@@ -20,7 +20,7 @@ from tests.workers.live_sim import facts_of
 from workers.backoff import Backoff
 from workers.ladder import Ladder
 from workers.live import LiveSession
-from workers.live_frames import LiveFrames, Shown
+from workers.live_frames import LiveFrames, LivePlane, Shown
 from workers.live_local import LocalLivePlane
 from workers.live_outputs import LiveOutputs
 from workers.live_tally import LiveTally
@@ -72,11 +72,13 @@ class Watched:
         ladder: tuple[str, ...] = ("doubling",),
         budget_s: float = 2.0,
         window: int = 3,
+        plane: LivePlane | None = None,
     ) -> None:
         self.told, self.folder = Told(), folder
         self._stop = threading.Event()
         self._clock = CameraClock()
-        self._plane = LocalLivePlane(enhancer, batch_tiles=1000)
+        self._local = LocalLivePlane(enhancer, batch_tiles=1000)
+        self._plane = plane or self._local
         self.outputs = LiveOutputs(LiveWriter(folder, segment_s=1.0, part_s=0.25), threads=1)
         rungs = complete(ladder)
         self.ladder = Ladder(rungs, budget_s - 0.25)
@@ -113,7 +115,7 @@ class Watched:
 
     def _run(self) -> None:
         try:
-            with self._plane:
+            with self._local:
                 self.session.run(self._keep_going)
                 self.outputs.close()
         except BaseException as error:

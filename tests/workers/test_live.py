@@ -9,14 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from redis import Redis
 from torch import Tensor
 
 from media.live_types import CameraSource
+from models.enhancer import Enhancer
+from pipeline.frames_shared import SharedFrameStore
+from pipeline.tasks import SegmentKey
 from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, serve
 from tests.workers.live_rig import Watched, play
-from tests.workers.rig import Doubling, enhancer
+from tests.workers.rig import SCALE, Doubling, Rig, enhancer
 from workers.live import STALLED_S
+from workers.live_planes import RedisLivePlane
+from workers.plane_redis import RedisPlane
 
 WaitFor = Callable[..., None]
 
@@ -24,6 +30,10 @@ WaitFor = Callable[..., None]
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def no_model(name: str, scale: int) -> Enhancer:
+    raise AssertionError("no model is to be loaded here")
 
 
 class Slow(Doubling):
@@ -123,12 +133,9 @@ def test_a_plane_that_never_answers_stops_the_stream_for_no_longer_than_patience
 
 
 def test_lanczos_needs_no_network_at_all(tmp_path: Path, wait_for: WaitFor) -> None:
-    def none(name: str, scale: int) -> None:
-        raise AssertionError("no model is to be loaded")
-
     with (
         serve(Behaviour(rate=20)) as camera,
-        Watched(source(camera.url), none, tmp_path / "live", ladder=("lanczos",)) as watched,
+        Watched(source(camera.url), no_model, tmp_path / "live", ladder=("lanczos",)) as watched,
     ):
         wait_for(lambda: watched.tally.frames > 20, 15)
     assert set(watched.tally.how) <= {"resized", "reused"}
@@ -188,3 +195,57 @@ def test_nobody_at_the_address_is_backing_off_and_stopping_is_quick(tmp_path: Pa
         assert watched.session.standing().problem.code == "camera-refused"
         began = time.monotonic()
     assert time.monotonic() - began < 2.0
+
+
+def test_one_of_two_enhance_workers_dies_and_the_stream_waits_no_longer_than_its_patience(
+    redis: Redis, tmp_path: Path, wait_for: WaitFor
+) -> None:
+    store, key = SharedFrameStore(tmp_path / "frames"), SegmentKey("cam-a", 0, 7)
+    rigs = [Rig(redis, store, enhancer(Doubling()), name=f"w{n}", batch_tiles=200, lease_s=60.0) for n in range(2)]
+    queue = rigs[0].queue
+    with (
+        serve(Behaviour(rate=10)) as camera,
+        rigs[0].running(),
+        rigs[1].running(),
+        RedisPlane(queue, store, key, "doubling", SCALE, silence_s=60.0, live=True) as plane,
+        Watched(
+            source(camera.url),
+            no_model,
+            tmp_path / "live",
+            budget_s=2.25,
+            plane=RedisLivePlane(plane, lambda: True, lambda: 2, "cam-a"),
+        ) as watched,
+    ):
+        wait_for(lambda: watched.tally.how.get("enhanced", 0) > 30, 20)
+        before = watched.tally.late
+        wait_for(lambda: queue.claim("died", 1, 1000), 10)  # takes a frame, and is not heard of again
+        wait_for(lambda: watched.tally.late > before, 10)
+        frames = watched.tally.frames
+        wait_for(lambda: watched.tally.frames > frames + 10, 10)
+        assert max(watched.told.pauses()[5:]) < watched.frames.patience_s + 0.5
+        assert max(watched.told.lags[15:]) < 2.25  # but those of the first segment, which appears as a whole
+    assert store.jobs() == set()
+
+
+def test_a_camera_that_comes_and_goes_leaves_nothing_behind(
+    tmp_path: Path, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.backoff.GOOD_S", 0.1)  # so that waits do not grow
+    network, held = enhancer(Doubling()), []
+    with (
+        serve(Behaviour(rate=20)) as camera,
+        Watched(source(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
+    ):
+        for end in (camera.kill, camera.stop, camera.kill, camera.stop, camera.kill, camera.stop):
+            frames = watched.tally.frames
+            wait_for(lambda frames=frames: watched.tally.frames > frames + 5, 15)
+            held.append((len(list(Path("/proc/self/fd").iterdir())), threading.active_count()))
+            end()
+            wait_for(lambda: watched.session.standing().state == "backing-off", 10)
+            camera.start()
+        wait_for(lambda: watched.session.standing().state == "online", 15)
+    assert max(held[1:]) <= (held[1][0] + 2, 1000)
+    assert max(threads for _, threads in held[1:]) <= held[1][1] + 1
+    pts = [pts for *_, pts in watched.told.frames]
+    assert pts == sorted(set(pts))
+    assert len(watched.told.of("gap")) == 6
