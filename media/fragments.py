@@ -123,16 +123,16 @@ def _sample(encoded: Encoded) -> Iterator[bytes]:
             yield unit
 
 
-def end_of(data: bytes) -> int:
-    """When the last fragment of a segment that `fragment` wrote ends. Ticks of 1/90000 s; 0 if there is none."""
-    track = data.rfind(b"tfdt")
-    run = data.rfind(b"trun")
-    if not 0 <= track < run:
-        return 0
-    begin: int = struct.unpack_from(">Q", data, track + 8)[0]
-    count: int = struct.unpack_from(">I", data, run + 8)[0]
-    durations: list[int] = [struct.unpack_from(">I", data, run + 16 + 12 * index)[0] for index in range(count)]
-    return begin + sum(durations)
+def span(data: bytes) -> tuple[int, int]:
+    """(begin, end) of a segment of fragments that `fragment` wrote. Ticks of 1/90000 s; (0, 0) if there is none."""
+    moofs = [data[start:end] for name, start, end in boxes(data) if name == b"moof"]
+    if not moofs:
+        return 0, 0
+    begin, last = (int(struct.unpack_from(">Q", moof, moof.index(b"tfdt") + 8)[0]) for moof in (moofs[0], moofs[-1]))
+    run = moofs[-1].index(b"trun")
+    count: int = struct.unpack_from(">I", moofs[-1], run + 8)[0]
+    durations: list[int] = [struct.unpack_from(">I", moofs[-1], run + 16 + 12 * index)[0] for index in range(count)]
+    return begin, last + sum(durations)
 
 
 def codec_string(live_format: LiveFormat) -> str:

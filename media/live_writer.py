@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media import hls
-from media.fragments import TimedFrame, end_of, fragment, init_segment
+from media.fragments import TimedFrame, fragment, init_segment, span
 from media.hls import Left, Part, Segment
 from media.live_encoder import Encoded, LiveFormat
 from media.live_types import CLOCK
@@ -71,7 +71,8 @@ class LiveWriter:
         self._leaving: deque[tuple[float, str]] = deque()  # (written seconds at which the file may go, its name)
         self._written_s = 0.0
         self._published = False
-        self._number = self._init = self._era = 0
+        self._number = self._era = 0
+        self._init = -1  # of the latest init segment
         self._fragments = 0
         self._end = self._offset = 0  # where what is written ends; ticks that pts are raised by, so that they rise
 
@@ -191,8 +192,7 @@ class LiveWriter:
 
     def _open_segment(self, encoded: Encoded, wall: float) -> None:
         if encoded.format != self._format:
-            if self._format is not None or not self._first:
-                self._init += 1
+            self._init += 1
             self._place(hls.init_name(self._init), init_segment(encoded))
             self._format = encoded.format
         discontinuity = self._broken and not self._first
@@ -235,7 +235,8 @@ class LiveWriter:
         if not self._bytes:  # its only part could not be written: the number is still free
             self._growing = None
             return []
-        duration_s = self._growing.duration_s if until is None else (until - self._begin) / CLOCK
+        # Not the sum of its parts: where a frame was let go before the next one, that holds a guess.
+        duration_s = ((last.pts + self._typical() if until is None else until) - self._begin) / CLOCK
         self._target_s = max(self._target_s, hls.rounded(duration_s))
         whole = replace(self._growing, duration_s=duration_s)
         self._place(hls.segment_name(self._number), b"".join(self._bytes))
@@ -300,12 +301,12 @@ class LiveWriter:
         """Go on where an earlier owner stopped, wherever that was."""
         found = {kind: dict[str, int]() for kind in ("seg", "part", "init")}
         for path in self.folder.iterdir():
-            name = _NUMBERED.fullmatch(path.name)
-            if name is not None:
-                found[name[1]][path.name] = int(name[2])
+            match = _NUMBERED.fullmatch(path.name)
+            if match is not None:
+                found[match[1]][path.name] = int(match[2])
             elif path.suffix == ".tmp":
                 path.unlink(missing_ok=True)
-        self._init = max(found["init"].values(), default=0)
+        self._init = max(found["init"].values(), default=-1)
         numbers = [*found["seg"].values(), *found["part"].values()]
         self._number = max(numbers, default=-1) + 1
         self._era = self._number  # no fewer segments than discontinuities, so no player has seen this one
@@ -318,8 +319,12 @@ class LiveWriter:
         listed = {hls.segment_name(segment.number) for segment in self._segments}
         listed |= {hls.part_name(whole.number, part) for whole in self._segments for part in range(len(whole.parts))}
         listed |= {hls.init_name(segment.init) for segment in self._segments}
-        names = [name for kind in found.values() for name in kind if name not in listed]
-        self._leaving.extend((stays_s, name) for name in sorted(names))
+        for kind, names in found.items():
+            for name, number in names.items():
+                if kind != "init" and number >= self._number:  # nobody was told of it, and its name is needed
+                    (self.folder / name).unlink(missing_ok=True)
+                elif name not in listed:
+                    self._leaving.append((stays_s, name))
 
     def _go_on(self, left: Left) -> None:
         """Raises OSError where files of the segment that grew cannot be read."""
@@ -334,12 +339,14 @@ class LiveWriter:
             names = [hls.part_name(last.number, part) for part in range(len(last.parts))]
             data = b"".join((self.folder / name).read_bytes() for name in names)
             self._place(hls.segment_name(last.number), data)
-            segments.append(left.growing)
+            begin, end = span(data)
+            segments.append(replace(left.growing, duration_s=(end - begin) / CLOCK))
+            self._target_s = max(self._target_s, hls.rounded(segments[-1].duration_s))
         there = [(self.folder / hls.segment_name(segment.number)).is_file() for segment in segments]
         while not all(there):
             del segments[: there.index(False) + 1], there[: there.index(False) + 1]
         self._segments = segments
         if segments:
-            self._end = end_of((self.folder / hls.segment_name(self._number - 1)).read_bytes())
+            self._end = span((self.folder / hls.segment_name(self._number - 1)).read_bytes())[1]
             self._published = True
             self._write_playlist()

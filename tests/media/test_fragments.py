@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import av
 
-from media.fragments import TimedFrame, boxes, codec_string, end_of, fragment, init_segment, nal_units
+from media.fragments import TimedFrame, boxes, codec_string, fragment, init_segment, nal_units, span
 from media.live_encoder import Encoded
 from tests.media.live_frames import coded, number
 
@@ -33,7 +33,7 @@ def test_times_durations_and_pictures_are_exact_however_frames_are_grouped() -> 
         ]
         with av.open(io.BytesIO(data)) as container:
             assert [number(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)] == list(range(40))
-        assert end_of(data) == times[-1] + 777
+        assert span(data) == (times[0], times[-1] + 777)
 
 
 def test_a_fragment_can_begin_at_any_key_frame() -> None:

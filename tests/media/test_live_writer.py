@@ -353,3 +353,50 @@ def test_a_full_disk_costs_a_gap_and_not_the_stream(tmp_path: Path, monkeypatch:
     assert [segment.era for segment in feed.state.segments] == [0, 0, 0, 1, 1]
     shown = [index for _, index, _ in played(tmp_path)]
     assert shown == [*range(45), *range(100, 140)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_the_playlist_keeps_the_rules(tmp_path: Path, seed: int) -> None:
+    """Rates, gaps, sizes, clocks, missing key frames, new owners, flushes: at random."""
+    rng = random.Random(seed)
+    feed = Feeder(tmp_path, keep=4)
+    pts, shown = 0, 0
+    added: list[int] = []
+    for _ in range(10):
+        step = rng.choice([1500, 3600, 9000, 90_000, 450_000, 1_200_000])
+        times = [pts := pts + max(1, round(step * rng.uniform(0.5, 1.5))) for _ in range(rng.randint(1, 40))]
+        frames = coded(times, size=rng.choice([(96, 64), (64, 64)]), first=shown % 1000, key_s=rng.choice([1, 2, 5]))
+        shown += len(frames)
+        for frame in frames:
+            chance = rng.random()
+            if chance < 0.05:
+                continue  # lost, key frame or not
+            if chance < 0.08:
+                feed.took(feed.writer.gap())
+            before = feed.writer.dropped
+            feed.add([frame])
+            if feed.writer.dropped == before:
+                added.append(frame.pts)
+            if rng.random() < 0.2:
+                feed.now += rng.uniform(0, 3)
+                feed.took(feed.writer.flush())
+        if rng.random() < 0.3:
+            states = feed.states
+            feed = Feeder(tmp_path, keep=4)
+            if states and feed.states:
+                hls_rules.check_change(states[-1], feed.state)
+            feed.states = states + feed.states
+        elif rng.random() < 0.2:
+            pts = rng.randint(0, pts)  # the stream's timeline begins anew
+    feed.took(feed.writer.finish(ended=True))
+    options = {"allowed_extensions": "ALL", "protocol_whitelist": "file", "live_start_index": "0"}
+    with av.open(str(tmp_path / "live.m3u8"), options=options) as container:
+        times = [packet.pts or 0 for packet in container.demux() if packet.size]
+    assert times == sorted(set(times))
+    assert len(times) == sum(frames_of(feed, segment) for segment in feed.state.segments)
+
+
+def frames_of(feed: Feeder, segment: hls_rules.Listed) -> int:
+    data = (feed.folder / segment.map_uri).read_bytes() + (feed.folder / str(segment.uri)).read_bytes()
+    with av.open(io.BytesIO(data)) as container:
+        return sum(1 for packet in container.demux() if packet.size)
