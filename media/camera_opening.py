@@ -92,7 +92,7 @@ def on_opening(error: av.error.FFmpegError, elapsed_s: float, source: CameraSour
             return CameraError("camera-redirected")  # the one thing that the whitelist refuses
     if source.listen is not None:  # a gateway is there: see `media.listen`
         return CameraError("camera-silent") if late else CameraError("camera-broken")
-    if isinstance(error, av.error.ExitError | av.error.TimeoutError) and not late:
+    if isinstance(error, av.error.ExitError | av.error.TimeoutError):  # not even connected: later it is InvalidData
         return CameraError("camera-unreachable")
     if isinstance(error, av.error.InvalidDataError) and late:
         return CameraError("camera-silent", "it accepts the connection and says nothing")

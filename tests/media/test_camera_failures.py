@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import islice
 
 import pytest
@@ -104,6 +104,20 @@ def test_nobody_listens() -> None:
     ):
         next(iter(camera))
     assert caught.value.code == "camera-refused"
+
+
+def test_nobody_answers() -> None:
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):  # its queue is full: who else connects hears nothing
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        source = CameraSource(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/live", connect_timeout_s=0.5)
+        with Camera(source, CameraClock()) as camera, pytest.raises(CameraError) as caught:
+            next(iter(camera))
+    assert caught.value.code == "camera-unreachable"
 
 
 @pytest.mark.parametrize("scheme", ["http", "file", "rtmp", "concat", ""])
