@@ -34,7 +34,10 @@ from service.problems import MEDIA_TYPE
 from service.schemas import ProblemBody
 
 API_VERSION = "1"
-DESCRIPTION = "Enhances surveillance video. Errors are problem documents (RFC 9457) with stable codes; see docs/api.md."
+DESCRIPTION = (
+    "Enhances surveillance video, clips and live cameras. "
+    "Errors are problem documents (RFC 9457) with stable codes; see docs/api.md."
+)
 
 
 class Api(FastAPI):

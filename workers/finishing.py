@@ -46,6 +46,7 @@ def finish_clip(room: Room, job: Job) -> None:
         requested=job.options.model_dump(mode="json"),
         estimate=None if job.estimate is None else degradation.from_json(job.estimate),
         choice=job.choice,
+        camera=job.camera,
     )
     sha256, size = sha256_of(result), result.stat().st_size
     summary = summarise(subject, logs, joined, sha256, size)

@@ -17,6 +17,7 @@ from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
 from models.envelope import outside_envelope
 from models.facts import ModelFacts
+from pipeline.job import CameraStretch
 from pipeline.model_choice import ModelChoice
 from pipeline.version import VERSION
 from workers.added import AddedSummary, map_size
@@ -52,6 +53,7 @@ class Subject:
     requested: dict[str, Any]
     estimate: Degradation | None = None  # how degraded the source is, where that could be told
     choice: ModelChoice | None = None  # of model=auto: what it came to
+    camera: CameraStretch | None = None  # of a clip cut from a camera's ring
 
 
 def summarise(
@@ -80,6 +82,7 @@ def summarise(
             "name": subject.source_name,
             "sha256": subject.source_sha256,
             "bytes": subject.source_bytes,
+            "camera": None if subject.camera is None else subject.camera.model_dump(mode="json"),
             "clip": to_json(subject.clip),
             "estimate": None if subject.estimate is None else subject.estimate.to_json(),
         },

@@ -13,6 +13,7 @@ from media.estimate.degradation import Degradation
 from media.remux import JoinReport
 from media.types import ClipFacts, ColourTags, Damage, DamageEvent, OutputSettings
 from models.catalog import MODELS
+from pipeline.job import CameraStretch
 from workers.added import Added
 from workers.framelog import FrameLog
 from workers.report import STATEMENT_LEARNED, STATEMENT_PLAIN, Subject, summarise, write_report
@@ -163,6 +164,18 @@ def test_footage_beyond_what_the_model_was_measured_on_is_said_to_be_so(logs: li
         assert summary["outside_envelope"] == words
     unknown = summarise(subject("espcn-x2"), logs, JoinReport(5, (), ()), "cd" * 32, 456)
     assert (unknown["source"]["estimate"], unknown["outside_envelope"]) == (None, [])
+
+
+def test_a_clip_of_a_camera_says_what_was_cut_and_what_is_missing(logs: list[Path]) -> None:
+    cut = CameraStretch(stream="s", name="gate", asked_start=1.0, asked_end=9.0, start=0.5, end=9.0, gaps=((3.0, 4.0),))
+    joined = JoinReport(5, (), ())
+    source = summarise(replace(subject("lanczos"), camera=cut), logs, joined, "00" * 32, 9)["source"]
+    assert (source["camera"]["name"], source["camera"]["start"], source["camera"]["gaps"]) == (
+        "gate",
+        0.5,
+        [[3.0, 4.0]],
+    )
+    assert summarise(subject("lanczos"), logs, joined, "00" * 32, 9)["source"]["camera"] is None
 
 
 def test_a_clip_without_frames_has_a_report(tmp_path: Path) -> None:
