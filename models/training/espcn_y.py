@@ -46,7 +46,7 @@ class LumaTraining:
     scale: int
     domain: str = DOMAIN  # a file that says so is one of these settings, and not of the RGB models'
     cache: Path | None = None  # of shrunk planes; None: in `out`
-    steps: int = 30_000
+    steps: int = 24_000
     batch: int = 16
     crop: int = 32  # low-resolution pixels; the loss is taken on those whose window lies inside
     rate: float = 1e-3  # Adam's, held, then let down by a cosine over the last `cooldown` of the steps

@@ -101,7 +101,7 @@ def test_a_run_stopped_anywhere_goes_on_exactly_and_learns(config: LumaTraining,
 
 
 def test_the_command_trains_by_a_file_and_its_weights_are_a_model_of_luma(media: Path, tmp_path: Path) -> None:
-    few = SHIPPED.read_text().replace("steps = 30000", "steps = 2\nstart_pairs = 8").replace("batch = 16", "batch = 1")
+    few = SHIPPED.read_text().replace("steps = 24000", "steps = 2\nstart_pairs = 8").replace("batch = 16", "batch = 1")
     (tmp_path / "few.toml").write_text(few)
     out = tmp_path / "run"
     told = CliRunner().invoke(
