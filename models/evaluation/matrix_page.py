@@ -45,7 +45,8 @@ def _lines(found: Sequence[tuple[Matrix, HeldOut | None]], command: str) -> Iter
     yield (
         "`auto` is `model=auto` ([how it chooses](evidence.md#choosing-a-model-by-the-estimate)): each scene's clips"
         " were chosen for by limits, gains and readings of the other scenes only. `behind` is how far its mean lies"
-        " below that of the best single model for the profile."
+        " below that of the best single model for the profile. The scene with the largest reading is thus always beyond"
+        " the limits, which costs `auto` a little that it does not lose with all scenes in the facts."
     )
     yield ""
     yield ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + "."
