@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from pipeline.files import check_id
@@ -37,13 +36,6 @@ Msn = Annotated[
 Part = Annotated[int | None, Query(alias="_HLS_part", ge=0, le=9999, description="Or this part of it.")]
 
 
-async def a_wait(backend: Given) -> AsyncIterator[None]:
-    """Raises ProblemError 'too-busy' where too many wait for playlists already."""
-    if backend.playlists.full:
-        raise ProblemError("too-busy", "too many players wait for live views; ask for the playlist without _HLS_msn")
-    yield
-
-
 @router.head(f"/{{stream_id}}/live/{PLAYLIST}", include_in_schema=False)
 @router.get(
     f"/{{stream_id}}/live/{PLAYLIST}",
@@ -53,7 +45,6 @@ async def a_wait(backend: Given) -> AsyncIterator[None]:
         200: {"content": {PLAYLIST_TYPE: {}}},
         **{code: {"model": ProblemBody} for code in (400, 404, 503)},
     },
-    dependencies=[Depends(a_wait)],
 )
 async def live_playlist(stream: KnownStream, backend: Given, msn: Msn = None, part: Part = None) -> Response:
     """HLS, low latency where the player can. Ends with 404 while the stream is not online, and says why."""
@@ -79,7 +70,7 @@ async def _reloaded(
 ) -> Playlist:
     """The playlist once it holds the segment or part. msn: as the files are numbered; less than 0: of an owner before.
 
-    Raises ProblemError 'bad-request' or 'playlist-stalled'.
+    Raises ProblemError 'bad-request', 'too-busy' or 'playlist-stalled'.
     """
     at = found.position
     if at.holds(msn, part):
@@ -87,6 +78,8 @@ async def _reloaded(
     if msn > at.last + AHEAD:
         detail = f"_HLS_msn is {msn + base(status.epoch)}; the playlist is at {at.last + base(status.epoch)}"
         raise ProblemError("bad-request", f"{detail}: ask for the next one, or without _HLS_msn")
+    if backend.playlists.full:
+        raise ProblemError("too-busy", "too many players wait for live views; ask for the playlist without _HLS_msn")
     path = backend.stream_files.live(stream.id, status.epoch) / PLAYLIST
     limit_s = min(WAIT_TARGETS * at.target_s, WAIT_S)
     later = await backend.playlists.wait(path, lambda position: position.holds(msn, part), limit_s)

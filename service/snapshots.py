@@ -75,7 +75,7 @@ async def _wait(backend: Backend, stream: Stream, paths: list[Path]) -> None:
 
 async def _pair(backend: Backend, source: Path, enhanced: Path) -> bytes:
     limits = ChildLimits(backend.settings.probe_memory_bytes, PAIR_TIMEOUT_S)
-    return await to_thread.run_sync(pair_pictures, source, enhanced, limits, limiter=backend.probes)
+    return await to_thread.run_sync(pair_pictures, source, enhanced, limits, limiter=backend.pictures)
 
 
 def _young(paths: list[Path], since: float) -> bool:

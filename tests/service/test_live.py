@@ -152,6 +152,7 @@ def test_waiting_has_an_end(cameras: Any, owner: Owner, monkeypatch: pytest.Monk
     problem(playlist_of(cameras, owner, _HLS_msn=-1), 422, "invalid-request")
     monkeypatch.setattr("service.playlists.WAITERS", 0)
     problem(playlist_of(cameras, owner, _HLS_msn=at + 3), 503, "too-busy")
+    assert playlist_of(cameras, owner).status_code == 200
 
 
 def test_while_there_is_no_picture_it_is_said_why(cameras: Any, owner: Owner) -> None:
