@@ -92,6 +92,7 @@ class Listener:
 
     def __init__(self, service_url: str, stream_id: str) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
+        self.times: list[float] = []  # Unix seconds, of each event
         self.raw: list[str] = []
         self._url = f"{service_url}/v1/streams/{stream_id}/events"
         self._stopped = threading.Event()
@@ -122,7 +123,7 @@ class Listener:
             try:
                 headers = {"Last-Event-ID": last} if last else {}
                 with httpx2.stream("GET", self._url, headers=headers, timeout=httpx2.Timeout(5, read=2)) as answer:
-                    kind = ""
+                    kind, data = "", list[tuple[str, dict[str, Any]]]()
                     for line in answer.iter_lines():
                         self.raw.append(line)
                         name, _, value = line.partition(": ")
@@ -131,7 +132,11 @@ class Listener:
                         elif name == "id":
                             last = value
                         elif name == "data":
-                            self.events.append((kind, json.loads(value)))
+                            data.append((kind, json.loads(value)))
+                        elif not line and data:  # the event is whole
+                            self.times += [int(last.partition("-")[0]) / 1000] * len(data)
+                            self.events += data
+                            data.clear()
                         if self._stopped.is_set():
                             return
             except httpx2.TransportError:
