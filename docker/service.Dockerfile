@@ -11,7 +11,7 @@ COPY gleaner.py /app/
 COPY commands /app/commands
 COPY pipeline /app/pipeline
 COPY media /app/media
-COPY models/__init__.py models/envelope.py models/facts.py models/facts_json.py models/library.py models/catalog.py /app/models/
+COPY models/__init__.py models/choice.py models/measured.py models/envelope.py models/facts.py models/facts_json.py models/library.py models/catalog.py /app/models/
 COPY models/pulse/__init__.py models/pulse/region.py /app/models/pulse/
 COPY service /app/service
 # Whatever the checkout's permissions were, the image's user can read it, and need not compile it at each start.

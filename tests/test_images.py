@@ -17,7 +17,14 @@ from pipeline.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADS = {
-    "service": ("gleaner", "service.app", "media.probe_child", "pipeline.healthcheck"),
+    "service": (
+        "gleaner",
+        "service.app",
+        "media.probe_child",
+        "media.camera_child",
+        "media.ring_cut",
+        "pipeline.healthcheck",
+    ),
     "worker": (
         "gleaner",
         "workers.clip_process",
