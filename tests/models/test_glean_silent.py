@@ -26,7 +26,7 @@ def test_without_its_bank_it_is_the_network_with_silent_features() -> None:
     torch.manual_seed(0)
     network = GleanLight(LIGHT)
     glean_silent.silence(network)
-    torch.nn.init.normal_(network.decoder[-1][-1].weight)
+    torch.nn.init.normal_(network.get_parameter("decoder.1.2.weight"))
     x = torch.rand(2, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         assert torch.allclose(network(x), glean_silent.enhance(network, x), atol=1e-5)
@@ -42,7 +42,7 @@ def test_a_network_that_uses_its_bank_is_served_with_it() -> None:
     network = GleanLight(LIGHT)
     glean_silent.silence(network)
     with torch.no_grad():
-        network.decoder[-1][0].weight[0, -1, 1, 1] = 1e-6  # one weight on one of the bank's features
+        network.get_parameter("decoder.1.0.weight")[0, -1, 1, 1] = 1e-6  # one weight on one of the bank's features
     assert not glean_silent.is_silent(network)
     assert isinstance(glean_silent.fold_for_service(network), FoldedGleanLight)
 
