@@ -77,8 +77,17 @@ def watch(
             tally = watch_camera(camera, options, settings, out, outputs, teller.event, teller.keep_going)
         said = ", ".join(f"{count} {how}" for how, count in sorted(tally.how.items()))
         typer.echo(f"{tally.frames} frames ({said or 'none'}), {tally.dropped} dropped, {tally.reconnects} reconnects")
+        for rung, lags in tally.lags.items():
+            _say_lags(f"{rung}: until the part", lags)
+            if rung in tally.segment_lags:
+                _say_lags(f"{rung}: until the segment", tally.segment_lags[rung])
         if not tally.frames:
             raise typer.Exit(1)
+
+
+def _say_lags(what: str, lags: Any) -> None:
+    shares = ", ".join(f"{share:.0%} within {lags.within_s(share):.2f} s" for share in (0.5, 0.95, 0.99))
+    typer.echo(f"{what} {lags.number} frames, {shares}, longest {lags.longest_s:.2f} s")
 
 
 class _Teller:

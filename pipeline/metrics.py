@@ -64,6 +64,7 @@ METRICS: dict[str, Metric] = {
         Metric("gleaner_dead_letters_total", "counter", "Frames given up after too many deliveries."),
         Metric("gleaner_upload_bytes_total", "counter", "Bytes of clips accepted."),
         Metric("gleaner_stream_frames_total", "counter", "Frames of cameras by what became of them.", ("result",)),
+        Metric("gleaner_stream_steps_total", "counter", "Changes of cameras' rungs, by direction.", ("direction",)),
         Metric("gleaner_stream_reconnects_total", "counter", "Connections to cameras made again."),
         Metric(
             "gleaner_stream_lag_seconds",

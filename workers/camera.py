@@ -204,6 +204,8 @@ class CameraOwner:
         self._reconnects = tally.reconnects
 
     def event(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "rung":
+            self._room.metrics.inc("gleaner_stream_steps_total", direction="down" if data["down"] else "up")
         log.info("stream event", stream=self._stream.id, stage="camera", kind=kind, **_plain(data))
         self._desk.event(kind, data)
 

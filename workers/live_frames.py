@@ -25,6 +25,7 @@ from workers.rungs import LivePlan, Rung
 from workers.slot import Arrived
 
 PATIENCE_SHARE = 0.5  # of the time allowed: what is left is for composing, encoding and the frames behind
+MOST_PATIENCE_S = 8.0  # below the lease, after which what a dead worker held goes to another
 RATE_SHARE = 0.1  # of the newest interval in the running mean
 
 
@@ -94,7 +95,7 @@ class LiveFrames:
         numbers: Iterator[int] | None = None,
     ) -> None:
         self._plane, self._ladder, self._plan_for, self._window = plane, ladder, plan_for, window
-        self.patience_s = PATIENCE_SHARE * ladder.allowed_s
+        self.patience_s = min(MOST_PATIENCE_S, PATIENCE_SHARE * ladder.allowed_s)
         self.steps: deque[Step] = deque(maxlen=64)
         self._in_flight: deque[_InFlight] = deque()
         self._picture: LivePicture | None = None

@@ -54,6 +54,19 @@ class Lags:
         self.total_s += lag_s
         self.longest_s = max(self.longest_s, lag_s)
 
+    @property
+    def number(self) -> int:
+        return sum(self.counts)
+
+    def within_s(self, share: float) -> float:
+        """The least of BOUNDS_S that so large a share stayed within; the longest where it is beyond them."""
+        wanted, seen = share * self.number, 0
+        for bound_s, count in zip(BOUNDS_S, self.counts, strict=False):
+            seen += count
+            if seen >= wanted:
+                return min(bound_s, self.longest_s)
+        return self.longest_s
+
 
 class LiveTally:
     """Sums since the stream began here. Times are of the loop's clock."""
