@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.heavy, pytest.mark.system, pytest.mark.timeout(500)]
 NAMES = ("north", "east", "south", "west")
 LEASE_S = 10.0  # the service's own default
 WATCH_S = 15.0
-BACK_S = 20.0  # of a dead camera worker's stream: the lease of its job, the queue, the camera
+# A dead camera worker's stream: its job is missed after 10 s (pipeline/rqworker.py), a worker starts, the camera answers.
+BACK_S = 30.0
 
 
 @contextlib.contextmanager
@@ -45,6 +46,12 @@ def test_four_cameras_go_on_when_one_of_two_enhance_workers_is_killed(
     with watching(house, camera) as (ids, players):
         assert len(house.service.pids("enhance")) == 2
         before = {name: house.show(id)["live"] for name, id in ids.items()}
+
+        def enhanced() -> bool:
+            before.update({name: house.show(id)["live"] for name, id in ids.items()})
+            return any(live["rung"] == "espcn-x4" for live in before.values())
+
+        until(enhanced, 60, "no stream is on the network's rung: the workers have nothing to do")
         killed = time.time()
         house.service.kill("enhance")
         until(lambda: time.time() > killed + WATCH_S, 2 * WATCH_S, "")
@@ -53,7 +60,8 @@ def test_four_cameras_go_on_when_one_of_two_enhance_workers_is_killed(
             live = house.show(ids[name])["live"]
             late = live["late"] - before[name]["late"]
             dropped = live["dropped"] - before[name]["dropped"]
-            print(f"{name}: longest pause {pause_s:.2f} s, {late} late, {dropped} dropped")
+            rungs = f"{before[name]['rung']}, then {live['rung']}"
+            print(f"{name} ({rungs}): longest pause {pause_s:.2f} s, {late} late, {dropped} dropped")
             record_property(f"{name} longest pause, s", round(pause_s, 2))
             assert pause_s <= LEASE_S
             assert live["frames"] > before[name]["frames"]
