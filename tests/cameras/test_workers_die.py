@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.system, pytest.mark.timeout(500)]
 NAMES = ("north", "east", "south", "west")
 LEASE_S = 10.0  # the service's own default
 WATCH_S = 15.0
-# A dead camera worker's stream: its job is missed after 10 s (pipeline/rqworker.py), a worker starts, the camera answers.
+# A dead worker's camera: its job is missed after 10 s (pipeline/rqworker.py), a worker starts, the camera answers.
 BACK_S = 30.0
 
 
