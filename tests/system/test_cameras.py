@@ -67,7 +67,12 @@ def test_a_camera_is_watched_pictured_clipped_and_removed(
             assert picture.shape[1] == width
             assert np.ptp(picture) > 50
 
-        def kept() -> dict[str, str] | None:
+        assert metric(service, "gleaner_stream_frames_total", result="enhanced") > 0
+        stopped = http.patch(stream, json={"enabled": False}, timeout=30)
+        assert stopped.json()["state"] == "stopped"
+        until(lambda: camera.clients == 0, service)
+
+        def kept() -> dict[str, str] | None:  # the ring's last file is closed when the stream is let go
             ranges = http.get(f"{stream}/source").json()["ranges"]
             return ranges[0] if ranges and ranges[0]["seconds"] > 2 else None
 
@@ -82,12 +87,10 @@ def test_a_camera_is_watched_pictured_clipped_and_removed(
             assert 10 <= job["frames_total"] <= 24  # 1.5 s, from the key frame before
             client.download(job["id"], "result", tmp_path / "clip.mp4")
 
-        assert metric(service, "gleaner_stream_frames_total", result="enhanced") > 0
         assert http.delete(stream).status_code == 204
         assert http.get(stream).status_code == 404
         folder = service.data / "streams"
         until(lambda: not list(folder.iterdir()) and not service.frames_left(), service)
-        until(lambda: camera.clients == 0, service)
     assert service.stop() == 0
     log = service.log.read_text()
     assert "Traceback" not in log
