@@ -27,9 +27,9 @@ from pipeline.rqjobs import HandBack, stop_flag
 from pipeline.stream import Stream
 from pipeline.stream_errors import StaleOwner, StreamStopped, UnknownStream
 from pipeline.tasks import SegmentKey
-from workers.backoff import CAP_S, Backoff
+from workers.backoff import Backoff
 from workers.budget import allowed_s, part_s
-from workers.camera_address import PUSHED_CAP_S, camera_source, explain, push_targets
+from workers.camera_address import CAP_S, camera_source, explain, push_targets
 from workers.camera_desk import CameraDesk
 from workers.camera_report import CameraReport
 from workers.camera_room import CameraRoom, open_camera_room
@@ -133,9 +133,8 @@ class CameraOwner:
         self._writer = None
         if options.hls:
             self._writer = LiveWriter(room.files.live(stream.id, epoch), part_s=part_s(options.budget_s))
-        pushed = options.source != "pull"
-        backoff = Backoff(cap_s=PUSHED_CAP_S if pushed else CAP_S)
-        self._outputs = LiveOutputs(self._writer, self._other_outputs(sealed, backoff))
+        backoff = Backoff(cap_s=CAP_S[options.source])
+        self._outputs = LiveOutputs(self._writer, self._other_outputs(sealed))
         limits = CameraLimits(max_pixels=settings.max_pixels)
 
         def connect() -> Camera:
@@ -177,13 +176,13 @@ class CameraOwner:
         if desk.over is not None:
             raise desk.over
 
-    def _other_outputs(self, sealed: Mapping[str, str], backoff: Backoff) -> list[Output]:
+    def _other_outputs(self, sealed: Mapping[str, str]) -> list[Output]:
         stream, record = self._stream, self._stream.options.record
         outputs: list[Output] = []
         for name, target in push_targets(self._room, stream, sealed).items():
 
             def push(target: Callable[[], str] = target) -> LivePush:
-                return LivePush(target, backoff.after)
+                return LivePush(target, Backoff().after)
 
             outputs.append(Output(name, push))
         if record is not None:

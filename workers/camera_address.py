@@ -11,10 +11,12 @@ from pipeline.addresses import parse_port_range, resolve
 from pipeline.camera_url import AddressError, parse_camera_url
 from pipeline.listening import SCHEMES, NoListenPort, claim_port, listen_url
 from pipeline.stream import Stream
+from workers import backoff
 from workers.camera_room import CameraRoom
 from workers.live_reader import Ended
 
-PUSHED_CAP_S = 5.0  # between attempts where a gateway is waited for: it shall not have to wait for us
+# Between attempts where a gateway is waited for, which shall not have to wait for us: seconds at most.
+CAP_S = {"pull": backoff.CAP_S, "push": 5.0, "listen-rtsp": 0.2, "listen-rtmp": 0.2}
 
 
 def camera_source(room: CameraRoom, stream: Stream, sealed: Mapping[str, str]) -> CameraSource:
