@@ -6,7 +6,7 @@ import secrets
 import time
 
 import structlog
-from anyio import move_on_after
+from anyio import BrokenResourceError, ClosedResourceError, move_on_after
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -51,6 +51,8 @@ class Guard:
         except ProblemError as error:
             await response(error, instance=scope["path"], trace_id=trace_id)(scope, receive, exchange.send)
         except Exception as error:
+            if exchange.status and _client_left(error):  # in the middle of an event stream: nothing is wrong
+                return
             log.error("request failed", path=scope["path"], trace_id=trace_id, exc_info=error)
             if exchange.status:  # the answer has begun: cut it off, so that the client cannot take it for whole
                 raise
@@ -67,6 +69,13 @@ class Guard:
                     took_ms=round((time.monotonic() - began) * 1000, 1),
                     trace_id=trace_id,
                 )
+
+
+def _client_left(error: BaseException) -> bool:
+    """Whether all that went wrong is that nobody takes what FastAPI's event stream sends any more."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_client_left(each) for each in error.exceptions)
+    return isinstance(error, BrokenResourceError | ClosedResourceError)
 
 
 class _Exchange:
