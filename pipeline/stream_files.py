@@ -3,6 +3,7 @@
     data_dir/streams/<id>/live/<epoch>/        HLS of one owner, so that one that was thought dead spoils nothing
                           ring/                the source as it came, for some minutes
                           recordings/          the enhanced stream
+                          log/                 what became of each frame, by minutes
                           snapshot/source.jpg  and enhanced.jpg, made on request
 
 Every path is made from a checked id, a number or a word, so nothing a client sends can name another place.
@@ -34,7 +35,8 @@ class StreamFiles:
         """Makes the folders of an owner, private to the service's user, and returns the stream's. May be repeated."""
         folder = self.folder(stream_id)
         live = self.live(stream_id, epoch)
-        for path in (folder, live.parent, live, self.ring(stream_id), self.recordings(stream_id), folder / "snapshot"):
+        kept = self.ring(stream_id), self.recordings(stream_id), self.log(stream_id)
+        for path in (folder, live.parent, live, *kept, folder / "snapshot"):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
@@ -47,6 +49,9 @@ class StreamFiles:
 
     def recordings(self, stream_id: str) -> Path:
         return self.folder(stream_id) / "recordings"
+
+    def log(self, stream_id: str) -> Path:
+        return self.folder(stream_id) / "log"
 
     def snapshot(self, stream_id: str, which: str) -> Path:
         """`which`: "source" or "enhanced"."""

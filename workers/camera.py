@@ -26,6 +26,7 @@ from pipeline.queue import consumer_name
 from pipeline.rqjobs import HandBack, stop_flag
 from pipeline.stream import Stream
 from pipeline.stream_errors import StaleOwner, StreamStopped, UnknownStream
+from pipeline.stream_log import log_bounds
 from pipeline.tasks import SegmentKey
 from workers.backoff import Backoff
 from workers.budget import allowed_s, part_s
@@ -36,12 +37,14 @@ from workers.camera_room import CameraRoom, open_camera_room
 from workers.ladder import Ladder
 from workers.live import LiveSession
 from workers.live_frames import LiveFrames, LivePlane, Shown
+from workers.live_log import LiveLog
 from workers.live_outputs import LiveOutputs, Output
 from workers.live_planes import RedisLivePlane
 from workers.live_push import LivePush
 from workers.live_tally import LiveTally
+from workers.log_writer import LogWriter
 from workers.plane_redis import RedisPlane
-from workers.rungs import complete, plan_live
+from workers.rungs import LANCZOS, complete, plan_live
 from workers.snapshot import write_jpeg
 from workers.watchdog import Watchdog
 
@@ -135,6 +138,11 @@ class CameraOwner:
             self._writer = LiveWriter(room.files.live(stream.id, epoch), part_s=part_s(options.budget_s))
         backoff = Backoff(cap_s=CAP_S[options.source])
         self._outputs = LiveOutputs(self._writer, self._other_outputs(sealed))
+        weights = {name: facts.sha256 for name, facts in models.items()} | {LANCZOS: None}
+        self._log_writer = LogWriter(
+            room.files.log(stream.id), log_heading(stream, epoch, weights), *log_bounds(options)
+        )
+        self._log = LiveLog(self._log_writer.put)
         limits = CameraLimits(max_pixels=settings.max_pixels)
 
         def connect() -> Camera:
@@ -156,10 +164,20 @@ class CameraOwner:
             self,
             tally,
             explain=explain(stream),
+            journal=self._log,
         )
         recordings = room.files.recordings(stream.id) if options.record else None
         report = CameraReport(
-            owner, self._session, ladder, self._outputs, clock, self._writer, self._ring, recordings, problem
+            owner,
+            self._session,
+            ladder,
+            self._outputs,
+            clock,
+            self._writer,
+            self._ring,
+            recordings,
+            problem,
+            self._log_writer,
         )
         self._desk = CameraDesk(room, stream.id, epoch, stream.revision, report)
         self._counted, self._reconnects = tally.dropped, tally.reconnects
@@ -168,11 +186,14 @@ class CameraOwner:
         """Until the options change or the worker is to leave. Raises StreamStopped, UnknownStream, StaleOwner."""
         desk = self._desk
         with contextlib.ExitStack() as closing:
+            closing.enter_context(self._log_writer)
+            closing.callback(self._log.close)
             if self._ring is not None:
                 closing.callback(self._ring.close)
             closing.callback(self._outputs.close)
             closing.enter_context(desk)
             self._session.run(lambda: desk.over is None and not desk.changed and not leaving())
+            self.beat()  # what was dropped at the end is counted too
         if desk.over is not None:
             raise desk.over
 
@@ -222,6 +243,12 @@ class CameraOwner:
 
     def available(self, rung: str, lag_s: float) -> None:
         self._room.metrics.observe("gleaner_stream_lag_seconds", lag_s)
+
+
+def log_heading(stream: Stream, epoch: int, weights: Mapping[str, str | None]) -> dict[str, Any]:
+    """What is wanted of the stream, without URLs. weights: SHA-256 of the rungs that are used."""
+    options = stream.options.model_dump(mode="json", exclude={"push_url"})
+    return {"stream": stream.id, "epoch": epoch, "revision": stream.revision, "options": options, "weights": weights}
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from workers.ladder import Ladder
 from workers.live import LiveSession
 from workers.live_outputs import LiveOutputs
 from workers.live_push import LivePush
+from workers.log_writer import LogWriter
 
 RECORDINGS_EVERY_S = 10.0
 
@@ -33,10 +34,11 @@ class CameraReport:
         ring: SourceRing | None,
         recordings: Path | None,
         problem: Problem | None,
+        log: LogWriter,
     ) -> None:
         self._owner, self._session, self._ladder, self._outputs = owner, session, ladder, outputs
         self._clock, self._writer, self._ring, self._recordings = clock, writer, ring, recordings
-        self._problem = problem  # of the ladder's models
+        self._problem, self._log = problem, log  # problem: of the ladder's models
         self._recording_bytes = 0
         self._counted_at = float("-inf")
 
@@ -87,6 +89,8 @@ class CameraReport:
             return outputs[0]
         if self._ring is not None and self._ring.problem is not None:
             return Problem(code="ring-failed", detail=self._ring.problem)
+        if self._log.problem is not None:
+            return Problem(code="log-failed", detail=self._log.problem)
         return self._problem
 
     def _push(self) -> str | None:

@@ -15,6 +15,7 @@ from media.live_types import CameraFacts, LiveFrame
 from pipeline.job import Problem
 from pipeline.stream_status import StreamState
 from workers.backoff import Backoff
+from workers.journal import Journal, NoJournal
 from workers.ladder import Step
 from workers.live_frames import LiveFrames, LivePlane, Shown
 from workers.live_reader import CameraLike, Ended, LiveReader
@@ -34,6 +35,7 @@ class Available:
 
     rung: str
     arrived_at: float  # by the loop's clock
+    pts: int = 0  # of the frame
     whole: bool = False  # its whole segment is there, not only the part; each frame is told of as a part first
 
 
@@ -84,11 +86,13 @@ class LiveSession:
         tally: LiveTally,
         *,
         explain: Callable[[Ended], Ended] = lambda ended: ended,
+        journal: Journal | None = None,
     ) -> None:
-        """explain: puts the end of a connection in the words of this stream's source."""
+        """explain: puts the end of a connection in the words of this stream's source. journal: of each frame."""
         self._connect, self._frames, self._plane, self._outputs = connect, frames, plane, outputs
         self._backoff, self._hooks, self.tally = backoff, hooks, tally
         self._explain = explain
+        self._journal = journal or NoJournal()
         self._slot = NewestFrame()
         self._reader: LiveReader | None = None
         self._retry_at = 0.0
@@ -115,7 +119,7 @@ class LiveSession:
                     self._reader.stop()
             finally:
                 self._reader = None
-                self._frames.abandon()
+                self._let_go()
 
     def step(self) -> None:
         """Once round the loop."""
@@ -159,6 +163,7 @@ class LiveSession:
             ended = self._explain(ended)
             self._problem = Problem(code=ended.code, detail=ended.detail)
             self._slow = ended.slow
+            self._journal.event("lost", time.time(), {"code": ended.code})
             self._retry_at = now + self._backoff.failed(slow=ended.slow)
 
     def _take(self) -> None:
@@ -166,15 +171,19 @@ class LiveSession:
         now = time.monotonic()
         self.tally.arrived(now, received, dropped)
         self._frames.dropped(dropped, now)
+        self._journal.dropped(dropped)
         self._drops += dropped
         arrived = None
         if self._frames.has_room:
             arrived = self._slot.take(0.0 if self._frames.busy else IDLE_S)
         for clock in self._slot.events():
             if clock.event == "gap":
-                self._hooks.event("gap", {"seconds": round(clock.gap_s, 3), "until": clock.arrived_at})
+                seconds = round(clock.gap_s, 3)
+                self._hooks.event("gap", {"seconds": seconds, "until": clock.arrived_at})
+                self._journal.event("gap", clock.arrived_at, {"seconds": seconds})
             else:
                 self._hooks.event("clock", {"event": clock.event, "at": clock.arrived_at})
+                self._journal.event("clock", clock.arrived_at, {"event": clock.event})
         if arrived is None:
             return
         if self._had_frame:
@@ -205,6 +214,7 @@ class LiveSession:
         self._frames.shown(shown, now)  # before it is encoded: no rung can help there
         available = self._outputs.show(shown)
         self.tally.shown(now, shown)
+        self._journal.shown(shown, max(0.0, time.monotonic() - shown.arrived_at))
         self._hooks.shown(shown)
         self._available(available)
 
@@ -215,6 +225,15 @@ class LiveSession:
             self.tally.available(frame.rung, lag_s, whole=frame.whole)
             if not frame.whole:
                 self._hooks.available(frame.rung, lag_s)
+                self._journal.available(frame.pts, lag_s)
+
+    def _let_go(self) -> None:
+        """What is in flight or was not taken yet is not shown any more: it counts as dropped."""
+        received, dropped = self._slot.counts()
+        dropped += self._frames.in_flight + (self._slot.take(0.0) is not None)
+        self._frames.abandon()
+        self.tally.arrived(time.monotonic(), received, dropped)
+        self._journal.dropped(dropped)
 
     def _tell(self) -> None:
         while self._frames.steps:
@@ -223,14 +242,15 @@ class LiveSession:
         if self._drops and now - self._drops_told_at >= DROPS_TOLD_S:
             self._hooks.event("dropped", {"count": self._drops, "total": self.tally.dropped})
             self._drops, self._drops_told_at = 0, now
+        self._journal.look()
 
     def _tell_step(self, step: Step) -> None:
         figures = {name: round(value, 3) for name, value in step.figures.items()}
-        self._hooks.event(
-            "rung",
-            {"from": step.before, "to": step.rung, "down": step.down, "reason": step.reason, "figures": figures}
-            | {"pts": self.newest.pts if self.newest else None},
-        )
+        told = {"from": step.before, "to": step.rung, "down": step.down, "reason": step.reason, "figures": figures}
+        self._hooks.event("rung", told | {"pts": self.newest.pts if self.newest else None})
+        self._journal.event("rung", time.time(), told)
 
     def _tell_size(self, facts: CameraFacts) -> None:
-        self._hooks.event("size", {"codec": facts.codec, "width": facts.width, "height": facts.height})
+        size = {"codec": facts.codec, "width": facts.width, "height": facts.height}
+        self._hooks.event("size", size)
+        self._journal.event("size", time.time(), size)

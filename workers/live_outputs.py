@@ -82,7 +82,7 @@ class LiveOutputs:
         key = any(sink.wants_key for sink in (self._writer, *self._sinks.values()) if sink is not None)
         wall = frame.captured_at if frame.captured_at is not None else frame.arrived_at
         available: list[Available] = []
-        this = Available(shown.rung, shown.arrived_at)
+        this = Available(shown.rung, shown.arrived_at, frame.pts)
         for encoded in encoder.encode(shown.image, frame.pts, key=key, grey=frame.grey):
             available += self._write(encoded, wall)
             for output in self._outputs:
@@ -91,7 +91,7 @@ class LiveOutputs:
             available.append(this)
         else:
             self._part.append(this)
-            self._segment.append(Available(this.rung, this.arrived_at, whole=True))
+            self._segment.append(Available(this.rung, this.arrived_at, this.pts, whole=True))
         return available
 
     def flush(self) -> Iterable[Available]:

@@ -19,7 +19,7 @@ def test_folders_are_private_and_each_owner_has_its_own(files: StreamFiles, tmp_
     files.create("yard", 8)
     assert folder == tmp_path / "streams" / "yard"
     found = {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in folder.glob("**/*")}
-    assert found == dict.fromkeys(["live", "live/7", "live/8", "ring", "recordings", "snapshot"], 0o700)
+    assert found == dict.fromkeys(["live", "live/7", "live/8", "ring", "recordings", "log", "snapshot"], 0o700)
     assert files.live("yard", 7) == folder / "live" / "7"
     assert files.snapshot("yard", "source") == folder / "snapshot" / "source.jpg"
 

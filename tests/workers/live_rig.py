@@ -18,6 +18,7 @@ from media.live_writer import PLAYLIST, LiveWriter
 from models.enhancer import Enhancer
 from tests.workers.live_sim import facts_of
 from workers.backoff import Backoff
+from workers.journal import Journal
 from workers.ladder import Ladder
 from workers.live import LiveSession
 from workers.live_frames import LiveFrames, LivePlane, Shown
@@ -73,6 +74,7 @@ class Watched:
         budget_s: float = 2.0,
         window: int = 3,
         plane: LivePlane | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.told, self.folder = Told(), folder
         self._stop = threading.Event()
@@ -93,6 +95,7 @@ class Watched:
             Backoff(seed=1),
             self.told,
             LiveTally(),
+            journal=journal,
         )
         self.states: list[str] = []
         self.problem: BaseException | None = None
