@@ -1,48 +1,50 @@
-"""The frame plane within one process: a thread that runs the network on batches from an in-process queue."""
+"""The frame plane within one process: a crew of threads runs the network on what is handed over."""
 
 from __future__ import annotations
 
 import queue
-import threading
+from functools import partial
 from typing import Any
 
-import numpy as np
 import structlog
 import torch
 from numpy.typing import NDArray
 
-from models.enhancer import Enhancer
-from workers.batching import plan_batches
+from models.enhancer import Enhancer, EnhanceResult
+from workers.crew import Crew, Dropped
 from workers.plane import Enhanced
 
 log = structlog.get_logger(__name__)
 
 
 class LocalPlane:
-    """Enhances in this process. A context manager: leaving it ends the thread after the batch in hand.
+    """Enhances in this process. A context manager: leaving it ends its threads after the pieces in hand.
 
+    members: threads that run the network side by side, each with as many of torch's threads as there are.
     A frame the model fails on comes back as failed, whatever the error; `collect` raises where the device was lost.
     """
 
-    def __init__(self, enhancer: Enhancer, batch_tiles: int, *, consistency: bool = False) -> None:
-        self._enhancer, self._limit, self._consistency = enhancer, batch_tiles, consistency
-        self._tasks: queue.SimpleQueue[tuple[int, NDArray[Any]] | None] = queue.SimpleQueue()
+    def __init__(self, enhancer: Enhancer, batch_tiles: int, *, consistency: bool = False, members: int = 1) -> None:
+        self._enhancer, self._consistency = enhancer, consistency
+        self._crew = Crew(members, batch_tiles)
         self._done: queue.SimpleQueue[Enhanced | BaseException] = queue.SimpleQueue()
         self._abandoned: set[int] = set()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="enhance", daemon=True)
 
     def __enter__(self) -> LocalPlane:
-        self._thread.start()
+        self._crew.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._tasks.put(None)
-        self._thread.join()
+        self._crew.__exit__(None, None, None)
 
     def submit(self, frame: int, tiles: NDArray[Any]) -> None:
-        self._tasks.put((frame, tiles))
+        self._crew.submit(
+            self._enhancer,
+            tiles,
+            partial(self._deliver, frame),
+            consistency=self._consistency,
+            wanted=lambda: frame not in self._abandoned,
+        )
 
     def abandon(self, frame: int) -> None:
         """Nobody waits for the frame any more: it is not computed, unless it is already, and does not come back."""
@@ -60,33 +62,23 @@ class LocalPlane:
             return None
         return done
 
-    def _run(self) -> None:
-        while (task := self._tasks.get()) is not None and not self._ended.is_set():
-            frame, tiles = task
-            try:
-                done = None if frame in self._abandoned else self._enhance(frame, tiles)
-                if done is None:
-                    self._abandoned.discard(frame)
-                else:
-                    self._done.put(done)
-            except torch.AcceleratorError as error:  # the device is lost, and no later frame would fare better
-                self._done.put(error)
-            except Exception as error:  # as in the service: this frame is labelled, the others go on
-                name = self._enhancer.facts.name
-                log.error("frame failed", stage="enhance", model=name, frame=frame, error=str(error))
-                self._done.put(Enhanced(frame, "failed", None, f"model {name} failed: {type(error).__name__}"))
-            except BaseException as error:  # handed to the collecting thread, which raises it
-                self._done.put(error)
+    def _deliver(self, frame: int, result: EnhanceResult | BaseException) -> None:
+        """Called by the crew."""
+        if isinstance(result, Dropped) or frame in self._abandoned:
+            self._abandoned.discard(frame)
+        elif isinstance(result, EnhanceResult):
+            self._done.put(_enhanced(frame, result))
+        elif isinstance(result, torch.AcceleratorError) or not isinstance(result, Exception):
+            self._done.put(result)  # the device is lost, and no later frame would fare better; or worse than that
+        else:  # as in the service: this frame is labelled, the others go on
+            name = self._enhancer.facts.name
+            log.error("frame failed", stage="enhance", model=name, frame=frame, error=str(result))
+            self._done.put(Enhanced(frame, "failed", None, f"model {name} failed: {type(result).__name__}"))
 
-    def _enhance(self, frame: int, tiles: NDArray[Any]) -> Enhanced:
-        results = [
-            self._enhancer.enhance(tiles[part.lo : part.hi], consistency=self._consistency)
-            for batch in plan_batches([("tiles", len(tiles))], self._limit)
-            for part in batch.slices
-        ]
-        busy_s = sum(result.seconds for result in results)
-        if any(result.failed.any() for result in results):
-            return Enhanced(frame, "failed", None, "the network gave no valid pixels, in float32 neither", busy_s)
-        outcome = "enhanced-float32" if any(result.redone.any() for result in results) else "enhanced"
-        pixels, added = (np.concatenate(parts) for parts in zip(*((r.pixels, r.added) for r in results), strict=True))
-        return Enhanced(frame, outcome, pixels, "", busy_s, added)
+
+def _enhanced(frame: int, result: EnhanceResult) -> Enhanced:
+    if result.failed.any():
+        detail = "the network gave no valid pixels, in float32 neither"
+        return Enhanced(frame, "failed", None, detail, result.seconds)
+    outcome = "enhanced-float32" if result.redone.any() else "enhanced"
+    return Enhanced(frame, outcome, result.pixels, "", result.seconds, result.added)

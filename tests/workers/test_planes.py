@@ -135,7 +135,7 @@ def test_a_local_plane_is_left_without_computing_what_waits(wait_for: Callable[.
     assert network.begun.wait(10)
     leaving = threading.Thread(target=plane.__exit__)
     leaving.start()
-    wait_for(plane._ended.is_set)
+    wait_for(plane._crew._ended.is_set)
     network.may_end.set()
     leaving.join(10)
     assert not leaving.is_alive()
