@@ -26,6 +26,7 @@ from service import (
     results,
     snapshots,
     stream_events,
+    stream_reports,
     streams,
 )
 from service.backend import open_backend
@@ -73,7 +74,7 @@ def create_app(settings: Settings, redis_url: str) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     of_clips = (clips, events, results, previews, explorations, explore_pictures)
-    of_streams = (streams, stream_events, snapshots, live, footage, recordings, push_auth)
+    of_streams = (streams, stream_events, snapshots, live, footage, recordings, stream_reports, push_auth)
     for part in (*of_clips, *of_streams, catalog):
         app.include_router(part.router, responses={code: {"model": ProblemBody} for code in (422, 500, 503)})
     for part in (health, metrics):

@@ -62,6 +62,7 @@ class Backend:
     playlists: Playlists = field(default_factory=Playlists)
     lookups: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOOKUPS))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))  # so that looking costs no uploads
+    reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))  # of a stream's frame log
     threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(REDIS_THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBES))
     followers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(FOLLOWERS))

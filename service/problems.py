@@ -91,6 +91,7 @@ PROBLEMS: dict[str, Kind] = {
     "playlist-stalled": Kind(503, "The live view does not go on", 2),
     "no-snapshot": Kind(503, "No snapshot came in time", 2),
     "no-footage": Kind(422, "Nothing of this time is kept"),
+    "no-report": Kind(404, "Nothing of this time is logged"),
     "cut-timeout": Kind(422, "Cutting the stretch took too long"),
     "cut-failed": Kind(422, "The stretch could not be cut"),
     "push-unauthorised": Kind(401, "Publishing and reading need a key"),

@@ -20,6 +20,7 @@ from service.problems import ProblemError
 from service.results import send_file
 from service.schemas import ProblemBody
 from service.stream_lookup import KnownStream
+from service.stream_reports import report_link
 from service.stream_schemas import RecordingBody, RecordingListBody
 from service.stream_views import STREAMS
 from service.views import timestamp
@@ -96,6 +97,7 @@ def _body(stream: Stream, found: Recording) -> RecordingBody:
         end=timestamp(found.end),
         bytes=found.bytes,
         url=f"{STREAMS}/{stream.id}/recordings/{found.name}",
+        report=report_link(stream.id, found.start, found.end, "capture"),
     )
 
 

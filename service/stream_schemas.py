@@ -154,6 +154,7 @@ class StreamLinksBody(BaseModel):
     snapshot: str
     live: str | None = Field(description="The playlist, where `hls` is wanted.")
     recordings: str
+    report: str = Field(description="What became of the frames between `start` and `end`.")
     source: str
 
 
@@ -203,6 +204,7 @@ class RecordingBody(BaseModel):
     end: str
     bytes: int
     url: str
+    report: str = Field(description="What became of its frames.")
 
 
 class RecordingListBody(BaseModel):

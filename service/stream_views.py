@@ -81,6 +81,7 @@ def stream_body(
             snapshot=f"{address}/snapshot.jpg",
             live=f"{address}/live/{PLAYLIST}" if options.hls else None,
             recordings=f"{address}/recordings",
+            report=f"{address}/report",
             source=f"{address}/source",
         ),
     )
