@@ -36,16 +36,19 @@ class FromRgb:
         self._reformatter = VideoReformatter()
         self._luma_tables: dict[type[np.generic], Samples] = {}
 
-    def __call__(self, image: Image, grey: bool = False) -> av.VideoFrame:
+    def __call__(self, image: Image, grey: bool = False, *, in_place: bool = False) -> av.VideoFrame:
         """image: (H, W, 3) uint8, or uint16 in 0..65535. pts and time base of the frame are the caller's to set.
 
-        With `grey` every chroma sample is exactly neutral and the luma is that of the image, by the formula.
+        With `grey` every chroma sample is exactly neutral and the luma is that of the image, by the formula. in_place:
+        the image is not copied first; there must be memory behind its last line, for swscale reads a little too far.
         """
         if grey and not self._format.is_rgb:
             return self._grey(image)
-        source = av.VideoFrame.from_ndarray(
-            np.ascontiguousarray(image), format="rgb24" if image.dtype == np.uint8 else "rgb48le"
-        )
+        packed = "rgb24" if image.dtype == np.uint8 else "rgb48le"
+        if in_place:
+            source = av.VideoFrame.from_numpy_buffer(image, packed)
+        else:
+            source = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=packed)
         return self._reformatter.reformat(
             source,
             format=self.pix_fmt,

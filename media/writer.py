@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from media import matroska
-from media.colour_out import FromRgb
+from media.colour_changes import Box, ChangesFromRgb
 from media.encoder import ENCODERS, encoder_options, set_up_stream, thread_count
 from media.partfile import part_file
 from media.resize import resize
@@ -41,13 +42,14 @@ class VideoWriter:
     the same bytes. Raises MediaError("disk-full") where space runs out.
     """
 
-    def __init__(self, path: Path, settings: OutputSettings, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, settings: OutputSettings, *, threads: int = 0, kept: int = 1) -> None:
+        """threads: of the encoder, 0 for one on each processor. kept: as in ChangesFromRgb, for those who `convert`."""
         self.path = path
         self.settings = settings
         self.frames = 0
         self._threads = thread_count(threads)
         self._source = settings.source_time_base or settings.time_base
-        self._from_rgb = FromRgb(settings.colour, settings.pix_fmt)
+        self._from_rgb = ChangesFromRgb(settings.colour, settings.pix_fmt, kept=kept)
         self._durations: dict[int, int] = {}  # pts -> ticks, of frames that the encoder has not delivered yet
         self._last: tuple[int, int | None] | None = None  # (pts, stated duration) of the last frame
         self._last_step = 0
@@ -81,18 +83,38 @@ class VideoWriter:
         self._stream = stream
         set_up_stream(stream, settings, self._threads)
 
-    def write(self, image: Image, pts: int, *, grey: bool = False, duration: int | None = None) -> None:
+    def write(
+        self,
+        image: Image,
+        pts: int,
+        *,
+        grey: bool = False,
+        duration: int | None = None,
+        changed: Sequence[Box] | None = None,
+    ) -> None:
         """image: (H, W, 3) uint8 or uint16 RGB, resized where it is not of the output's size.
 
         grey: write exactly neutral chroma. duration: ticks of the source's time base. It counts for the last frame only
-        (None: as long as the one before); the others last until the next.
+        (None: as long as the one before); the others last until the next. changed: boxes of the image in which lies all
+        that differs from the image before; None: unknown.
         """
+        self.encode(self.convert(image, grey=grey, changed=changed), pts, duration)
+
+    def convert(self, image: Image, *, grey: bool = False, changed: Sequence[Box] | None = None) -> av.VideoFrame:
+        """The first half of `write`: the image as the encoder takes it. May run beside `encode`, in another thread."""
         settings = self.settings
-        frame = self._from_rgb(resize(image, settings.width, settings.height), grey=grey)
-        ticks = to_ticks(pts, self._source, settings.time_base)
-        until = None if duration is None else to_ticks(pts + duration, self._source, settings.time_base)
+        if image.shape[:2] != (settings.height, settings.width) and changed:
+            changed = None  # resizing spreads what changed
+        if changed is not None and (same := self._from_rgb.same(changed, grey=grey)) is not None:
+            return same
+        return self._from_rgb(resize(image, settings.width, settings.height), grey=grey, changed=changed)
+
+    def encode(self, frame: av.VideoFrame, pts: int, duration: int | None = None) -> None:
+        """The second half: a frame that `convert` gave; it is not needed afterwards."""
+        ticks = to_ticks(pts, self._source, self.settings.time_base)
+        until = None if duration is None else to_ticks(pts + duration, self._source, self.settings.time_base)
         self._note(ticks, None if until is None else until - ticks)
-        frame.pts, frame.time_base = ticks, settings.time_base
+        frame.pts, frame.time_base = ticks, self.settings.time_base
         self._mux(self._stream.encode(frame))
         self.frames += 1
 
