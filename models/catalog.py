@@ -115,6 +115,11 @@ class Catalog:
     def __init__(self, folder: Path | None = None) -> None:
         self._library = None if folder is None else Library(folder)
 
+    @property
+    def folder(self) -> Path | None:
+        """Of imported models; it need not exist."""
+        return None if self._library is None else self._library.folder
+
     def all(self) -> tuple[ModelFacts, ...]:
         """Those that ship first, then the imported ones by name."""
         imported = () if self._library is None else self._library.all()

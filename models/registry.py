@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import community, weights_io
+from models import community, forms, weights_io
 from models.adapters import LumaOnly, SignedRange
 from models.catalog import Catalog
 from models.devices import compute_dtype, resolve
@@ -63,7 +63,10 @@ def load(
         torch.set_num_threads(threads)
     target = resolve(device)
     network = build(facts, scale, read_state(known, facts, detail))
-    return Enhancer(facts, scale, network, target, compute_dtype(target, facts))
+    dtype = compute_dtype(target, facts)
+    if target.type == "cpu":
+        network, dtype = forms.choose(network, facts, scale, dtype, known.folder)
+    return Enhancer(facts, scale, network, target, dtype)
 
 
 def load_bank(name: str, device: str = "auto", *, catalog: Catalog) -> StyleGan2:
