@@ -12,14 +12,17 @@ EVENTS_LISTED = 500
 
 
 class Lags:
-    """A distribution to the millisecond, of as many counts as there are different values."""
+    """A distribution to the millisecond, as lags are logged, of as many counts as there are different values."""
 
     def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[float] = Counter()  # by seconds, as logged
 
     def add(self, lag_s: float | None) -> None:
         if lag_s is not None:
-            self._counts[round(lag_s * 1000)] += 1
+            self._counts[lag_s] += 1
+
+    def take(self, other: Lags) -> None:
+        self._counts.update(other._counts)
 
     def body(self) -> LagBody | None:
         """None where there is none. The p-th percentile is the least value that p % of the frames do not exceed."""
@@ -27,9 +30,9 @@ class Lags:
         if not number:
             return None
         p50, p95 = (self._within(-(-number * share // 100)) for share in (50, 95))
-        return LagBody(frames=number, p50_s=p50 / 1000, p95_s=p95 / 1000, max_s=max(self._counts) / 1000)
+        return LagBody(frames=number, p50_s=p50, p95_s=p95, max_s=max(self._counts))
 
-    def _within(self, rank: int) -> int:
+    def _within(self, rank: int) -> float:
         seen = 0
         for value in sorted(self._counts):
             seen += self._counts[value]
@@ -48,12 +51,20 @@ class RungSum:
         self.lags.add(line.get("lag_s"))
         self.encoded.add(line.get("encoded_s"))
 
+    def take(self, other: RungSum) -> None:
+        self.how.update(other.how)
+        self.lags.take(other.lags)
+        self.encoded.take(other.encoded)
+
+    def body(self) -> RungReportBody:
+        lag, encoded = self.lags.body(), self.encoded.body()
+        return RungReportBody(frames=self.how.total(), how=dict(self.how), lag=lag, encoded=encoded)
+
 
 class Summary:
     """Of lines as `workers/live_log.py` makes them."""
 
     def __init__(self) -> None:
-        self._all = RungSum()
         self._rungs: dict[str, RungSum] = {}
         self._first: str | None = None
         self._last: str | None = None
@@ -74,23 +85,21 @@ class Summary:
             self._add_frame(line)
 
     def body(self) -> SummaryBody:
+        whole = RungSum()
+        for rung in self._rungs.values():
+            whole.take(rung)
         return SummaryBody(
             first_frame_at=self._first,
             last_frame_at=self._last,
-            frames=self._all.how.total(),
-            how=dict(self._all.how),
-            rungs={
-                name: RungReportBody(
-                    frames=rung.how.total(), how=dict(rung.how), lag=rung.lags.body(), encoded=rung.encoded.body()
-                )
-                for name, rung in self._rungs.items()
-            },
+            frames=whole.how.total(),
+            how=dict(whole.how),
+            rungs={name: rung.body() for name, rung in self._rungs.items()},
             dropped=self._dropped,
             damaged=self._damaged,
             with_capture_time=self._captured,
             recomputed_share=round(self._changed / self._tiles, 4) if self._tiles else None,
-            lag=self._all.lags.body(),
-            encoded=self._all.encoded.body(),
+            lag=whole.lags.body(),
+            encoded=whole.encoded.body(),
             gaps=self._kinds["gap"],
             gaps_s=round(self._gaps_s, 3),
             event_counts=dict(self._kinds),
@@ -100,8 +109,10 @@ class Summary:
         )
 
     def _add_frame(self, line: Mapping[str, Any]) -> None:
-        self._all.add(line)
-        self._rungs.setdefault(line["rung"], RungSum()).add(line)
+        rung = self._rungs.get(line["rung"])
+        if rung is None:
+            rung = self._rungs[line["rung"]] = RungSum()
+        rung.add(line)
         at = line["arrived_at"]
         self._first = at if self._first is None else min(at, self._first)
         self._last = at if self._last is None else max(at, self._last)

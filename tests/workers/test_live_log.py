@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pipeline.stream import RetentionOptions
 from pipeline.stream_log import list_logs, minute_of, read_lines
 from tests.media.camera_servers import Behaviour, serve
 from tests.workers.camera_rig import CameraRig
-from tests.workers.live_rig import Watched
+from tests.workers.live_rig import Watched, play
 from tests.workers.live_sim import live_frame
 from tests.workers.rig import Doubling, enhancer
 from tests.workers.test_live import Slow
@@ -28,6 +30,7 @@ from workers.live_log import HELD_S, WAIT_S, LiveLog, LogLine
 from workers.log_writer import LogWriter
 
 WaitFor = Callable[..., None]
+ROOT = Path(__file__).parents[2]
 BEGAN = 1_763_841_240.0  # a whole minute
 
 
@@ -169,6 +172,38 @@ def test_a_disk_that_does_not_take_it_stops_nothing_and_what_is_lost_is_counted(
     assert [content for _, content in read_lines(folder / file.name)][1:] == [{"pts": 2 * CLOCK, "lost": 1}]
 
 
+WRITES = """
+import sys, threading
+from pathlib import Path
+from pipeline.stream_log import list_logs
+from workers.live_log import LogLine
+from workers.log_writer import LogWriter
+folder, pause = Path(sys.argv[1]), threading.Event()
+with LogWriter(folder, {"stream": "gate"}, 1e12, 1 << 30) as writer:
+    for number in range(1_000_000):
+        writer.put(LogLine(1_763_841_240.0 + number / 100, 0.0, {"pts": number}))
+        pause.wait(0.001)
+        if number % 100 == 99 and list_logs(folder):
+            print("written", flush=True)
+"""
+
+
+def test_a_killed_worker_leaves_whole_lines_and_the_next_goes_on(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITES, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"written\n"
+        finally:
+            process.kill()
+    with LogWriter(tmp_path, {"stream": "gate"}, 1e12, 1 << 30) as writer:
+        writer.put(line(3000))
+    *before, (_, after) = read(tmp_path)
+    pts = [round(at * CLOCK) for _, lines in before for at in lines]
+    assert pts == list(range(len(pts)))
+    assert len(pts) > 10
+    assert after == [3000]
+
+
 def test_every_frame_of_an_overloaded_session_is_accounted_for(tmp_path: Path, wait_for: WaitFor) -> None:
     torch.set_num_threads(1)
     slow, quick = enhancer(Slow(0.15)), enhancer(Doubling())
@@ -192,6 +227,8 @@ def test_every_frame_of_an_overloaded_session_is_accounted_for(tmp_path: Path, w
     assert [(f["pts"], f["how"], f["rung"]) for f in frames] == [
         (pts, how, rung) for _, how, rung, pts in watched.told.frames
     ]
+    played = [pts for pts, *_ in play(tmp_path / "live")]
+    assert played == [frame["pts"] for frame in frames][-len(played) :]  # the playlist holds the last ones
     assert sum(content.get("dropped", 0) for content in contents) == watched.tally.dropped > 10
     lags = [frame["lag_s"] for frame in frames if "lag_s" in frame]
     assert lags == pytest.approx(watched.told.lags, abs=0.001)
