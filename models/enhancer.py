@@ -154,7 +154,7 @@ class Enhancer:
         y = y.clamp_(0, 1)
         outputs.added[:] = added_detail.measure(x, y, self.scale, self.facts.halo).cpu().numpy()
         outputs.added[outputs.failed] = np.nan
-        y = y.mul_(peak).add_(0.5).floor_()  # half up
+        y = y.mul_(peak).add_(0.5)  # half up: what follows cuts off
         y = y.permute(0, 2, 3, 1).to(torch.uint8 if tiles.dtype == np.uint8 else torch.int32).contiguous()
         outputs.pixels[:] = y.cpu().numpy()
 
@@ -188,11 +188,21 @@ def broken(x: Tensor, y: Tensor) -> Tensor:
 
     x (N, C, h, w) and y (N, C, s·h, s·w), both about [0, 1].
     """
-    blocks = (min(BLOCKS, x.shape[2]), min(BLOCKS, x.shape[3]))
-    seen = F.adaptive_avg_pool2d(x, blocks).mean(1)
-    given = F.adaptive_avg_pool2d(y, blocks).mean(1)  # not finite if one pixel of the block is not
+    down, across = min(BLOCKS, x.shape[2]), min(BLOCKS, x.shape[3])
+    seen = _block_means(x, down, across)
+    given = _block_means(y, down, across)  # not finite if one pixel of the block is not
     black = (seen > DARK) & (given < BLACK)
     return (~torch.isfinite(given) | black).flatten(1).any(1)
+
+
+def _block_means(x: Tensor, down: int, across: int) -> Tensor:
+    """(N, down, across): means over all channels."""
+    n, c, h, w = x.shape
+    if h % down or w % across:
+        return F.adaptive_avg_pool2d(x, (down, across)).mean(1)
+    # Rows of a block lie in one piece: many times as quick as the pooling, which takes channels-last value by value.
+    rows = x.permute(0, 2, 3, 1).reshape(n, down, h // down, across, w // across * c)
+    return rows.mean((2, 4))
 
 
 def _out_of_memory(error: BaseException) -> bool:

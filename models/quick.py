@@ -128,9 +128,10 @@ class QuickGleanLight(nn.Module):
         self.last = QuickConv(*rounded_up(last.weight / 2, bias), (1, 1))
         self.enlarge = bicubic(config.scale) if config.residual else None
         bank = network if isinstance(network, FoldedGleanLight) else None
-        self.register_buffer("base", bank and bank.base.contiguous(memory_format=torch.channels_last))
-        self.fusion = bank and _plain(bank.fusion)
-        self.bank = bank.convs if bank else nn.ModuleList()
+        base = None if bank is None else bank.base.contiguous(memory_format=torch.channels_last)
+        self.register_buffer("base", base)
+        self.fusion = None if bank is None else _plain(bank.fusion)
+        self.bank = nn.ModuleList() if bank is None else bank.convs
 
     def forward(self, x: Tensor) -> Tensor:
         check_input(x, self.config)
