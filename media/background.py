@@ -58,6 +58,11 @@ class BackgroundWriter:
         if self._error is not None:
             raise self._error
 
+    def going(self) -> bool:
+        """True; raises what the encoder raised, for those who wait for something else and ask whether to go on."""
+        self.check()
+        return True
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

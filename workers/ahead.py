@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+DECODED_AHEAD = 4  # frames of a clip: decoding is quick, and a burst of it must not hold up the network
+
 T = TypeVar("T")
 _END = object()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from media.background import BackgroundWriter
 from media.estimate.clip import estimate_clip
 from media.estimate.degradation import Degradation
 from media.output import decide, output_size
@@ -16,9 +17,9 @@ from media.probe import probe
 from media.reader import VideoReader
 from media.remux import join
 from media.types import ClipFacts, OutputSettings
-from media.writer import VideoWriter
 from models.catalog import Catalog
 from models.choice import AUTO
+from models.devices import resolve
 from models.envelope import outside_envelope
 from models.registry import load
 from pipeline.job import ClipOptions
@@ -26,10 +27,13 @@ from pipeline.limits import probe_limits
 from pipeline.model_choice import ModelChoice, choose_model
 from pipeline.options import check, check_auto
 from pipeline.settings import Settings
+from workers.ahead import DECODED_AHEAD, Ahead
 from workers.digest import sha256_of
 from workers.framelog import FrameLog
+from workers.layout import cores, lay_out
 from workers.plane_local import LocalPlane
 from workers.report import Subject, summarise, write_report
+from workers.reuse import make_reuse
 from workers.stretch import FrameRecord, Tally, enhance_stretch
 from workers.tiles import make_grid
 
@@ -84,12 +88,13 @@ def enhance_local(
 ) -> dict[str, Any]:
     """Enhance `source` into `out`; the result appears whole or not at all. Returns the report's summary."""
     catalog = Catalog(settings.models_dir)
+    layout = lay_out(cores(), on_cpu=resolve(settings.device).type == "cpu", network=settings.threads)
     enhancer = load(
         plan.model,
         plan.scale,
         settings.device,
         detail=plan.detail,
-        threads=settings.threads or None,
+        threads=layout.network,
         catalog=catalog,
     )
     model = enhancer.facts
@@ -97,7 +102,9 @@ def enhance_local(
         stretch, log_file = Path(scratch) / f"stretch{plan.output.suffix}", Path(scratch) / "frames.jsonl"
         began = time.monotonic()
         with (
-            LocalPlane(enhancer, settings.batch_tiles, consistency=plan.options.consistency) as plane,
+            LocalPlane(
+                enhancer, settings.batch_tiles, consistency=plan.options.consistency, members=layout.crew
+            ) as plane,
             VideoReader(source, plan.clip) as reader,
             FrameLog(log_file) as frame_log,
         ):
@@ -106,16 +113,21 @@ def enhance_local(
                 frame_log.add(record)
                 on_frame(tally)
 
-            with VideoWriter(stretch, plan.output) as writer:
+            with (
+                Ahead(reader, DECODED_AHEAD) as frames,
+                BackgroundWriter(stretch, plan.output, threads=layout.encoder) as writer,
+            ):
+                grid = make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo, model.ramp)
                 tally = enhance_stretch(
-                    reader,
+                    frames,
                     plane,
-                    make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo, model.ramp),
+                    grid,
                     plan.scale,
                     writer,
                     settings.window_frames,
                     on_frame=account,
-                    keep_going=lambda: True,
+                    keep_going=writer.going,
+                    reuse=make_reuse(plan.options.reuse, grid, plan.clip.average_rate),
                 )
             frame_log.finish(tally, reader.damage, time.monotonic() - began)
         joined = join([stretch], source, plan.clip, plan.output, out, keep_audio=plan.options.keep_audio)

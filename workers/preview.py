@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import structlog
 
+from media.colour_changes import Box
 from media.estimate.clip import estimate_clip
 from media.facts_json import from_json
 from media.reader import sample_frames
@@ -40,7 +42,15 @@ class _Pictures:
         self.taken: list[Image] = []
         self._output = output
 
-    def write(self, image: Image, pts: int, *, grey: bool = False, duration: int | None = None) -> None:
+    def write(
+        self,
+        image: Image,
+        pts: int,
+        *,
+        grey: bool = False,
+        duration: int | None = None,
+        changed: Sequence[Box] | None = None,
+    ) -> None:
         if grey:
             image = np.repeat(np.rint(image.mean(axis=2, keepdims=True)), 3, axis=2).astype(image.dtype)
         self.taken.append(resize(image, self._output.width, self._output.height).copy())

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from media.background import BackgroundWriter
 from media.facts_json import from_json
 from media.reader import VideoReader
 from media.types import ClipFacts, Damage, OutputSettings, Span
-from media.writer import VideoWriter
 from pipeline.frames import SegmentGone
 from pipeline.job import Job
 from pipeline.jobs import StaleAttempt
 from pipeline.progress import SegmentProgress
 from pipeline.tasks import SegmentKey
+from workers.ahead import DECODED_AHEAD, Ahead
 from workers.framelog import FrameLog, segment_end
+from workers.layout import cores, lay_out
 from workers.plane_redis import RedisPlane
+from workers.reuse import make_reuse
 from workers.room import Room, output_of
 from workers.spans import read_spans
 from workers.stretch import FrameRecord, Tally, enhance_stretch
@@ -74,16 +77,22 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
         VideoReader(room.files.source(job.id), clip, span) as reader,
         FrameLog(my_log) as frame_log,
     ):
-        with VideoWriter(my_file, output) as writer:
+        with (
+            Ahead(reader, DECODED_AHEAD) as frames,
+            BackgroundWriter(my_file, output, threads=lay_out(cores(), on_cpu=False).encoder) as writer,
+        ):
+            going = room.keep_going(job.id)
+            grid = make_grid(clip.width, clip.height, model.tile, model.halo, model.ramp)
             tally = enhance_stretch(
-                reader,
+                frames,
                 plane,
-                make_grid(clip.width, clip.height, model.tile, model.halo, model.ramp),
+                grid,
                 job.scale,
                 writer,
                 room.settings.window_frames,
                 on_frame=_accountant(room, job.id, key.segment, key.attempt, frame_log, reader.damage),
-                keep_going=room.keep_going(job.id),
+                keep_going=lambda: writer.going() and going(),
+                reuse=make_reuse(job.options.reuse, grid, clip.average_rate),
             )
         frame_log.finish(tally, reader.damage, time.monotonic() - began)
     _check_still_ours(room, key)  # log and file are to be of the same attempt

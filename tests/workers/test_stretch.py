@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from redis import Redis
 
+from media.colour_changes import Box
 from media.resize import resize
 from media.types import VideoFrame
 from models.consistency import degrade
@@ -74,7 +75,20 @@ class Pictures:
         self.grey: list[bool] = []
         self.durations: list[int | None] = []
 
-    def write(self, image: NDArray, pts: int, *, grey: bool = False, duration: int | None = None) -> None:
+    def write(
+        self,
+        image: NDArray,
+        pts: int,
+        *,
+        grey: bool = False,
+        duration: int | None = None,
+        changed: Sequence[Box] | None = None,
+    ) -> None:
+        if self.images and changed is not None:  # what it is not told of is as it was
+            told = np.zeros(image.shape[:2], bool)
+            for box in changed:
+                told[box.top : box.bottom, box.left : box.right] = True
+            assert np.array_equal(image[~told], self.images[-1][~told])
         self.images.append(image.copy())
         self.pts.append(pts)
         self.grey.append(grey)

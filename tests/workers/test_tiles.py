@@ -109,6 +109,36 @@ def test_ramp_weights_of_both_tiles_sum_to_one() -> None:
     assert (np.diff(weights) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("size", "tile", "halo", "ramp", "scale"),
+    [((300, 200), 64, 4, 4, 2), ((201, 97), 32, 2, 8, 1), ((90, 40), 64, 8, 0, 2)],
+)
+def test_what_is_blended_anew_is_as_if_all_of_it_were_and_lies_in_the_boxes(
+    size: tuple[int, int], tile: int, halo: int, ramp: int, scale: int
+) -> None:
+    """Neighbours that disagree, and only some of them new: a kept tile gives what it gave."""
+    rng = np.random.default_rng(4)
+    grid = make_grid(*size, tile, halo, ramp)
+    now = rng.integers(0, 256, (grid.count, tile * scale, tile * scale, 3), dtype=np.uint8)
+    canvas = Canvas(grid, scale, np.uint8)
+    canvas.update(all_tiles(grid), now)
+    for step in range(8):
+        some = np.sort(rng.choice(grid.count, size=min(grid.count, step % 4 + 1), replace=False))
+        now[some] = rng.integers(0, 256, (len(some), *now.shape[1:]), dtype=np.uint8)
+        before = canvas.image.copy()
+        given = now[some]
+        boxes = canvas.update(some, given)
+        given[...] = 0  # not kept
+        whole = Canvas(grid, scale, np.uint8)
+        whole.update(all_tiles(grid), now)
+        assert np.array_equal(canvas.image, whole.image)
+        outside = np.ones(canvas.image.shape[:2], bool)
+        for box in boxes:
+            outside[box.top : box.bottom, box.left : box.right] = False
+        assert np.array_equal(canvas.image[outside], before[outside])
+        assert grid.count < 4 or outside.any()
+
+
 def test_wrong_sizes_are_named() -> None:
     grid = make_grid(100, 100, 64, 4)
     with pytest.raises(ValueError, match="image is 99x100, the grid is for 100x100"):
