@@ -33,9 +33,9 @@ class House:
         try:
             with Client(self.service.url) as client:
                 client.wait_until_ready(120)
-        except BaseException:
+        except BaseException as error:
             self.service.stop()
-            raise
+            raise AssertionError(f"{error}; log:\n{self.log()[-4000:]}") from error
         return self
 
     def __exit__(
