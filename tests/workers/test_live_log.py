@@ -255,15 +255,22 @@ def test_the_owner_of_a_stream_keeps_its_log_until_it_is_removed(
         with rig.owned(stream):
             wait_for(lambda: rig.status(stream).frames >= 15, 20)
             wait_for(lambda: list_logs(folder) != [], 5)  # while it runs
+            camera.kill()
+            wait_for(lambda: rig.status(stream).state == "backing-off", 10)
+            camera.start()
+            wait_for(lambda: rig.status(stream).frames >= 30, 20)
     files = list_logs(folder)
-    frames = []
+    frames, kinds = [], []
     for file in files:
         heading, *lines = [content for _, content in read_lines(folder / file.name)]
         assert (heading["stream"], heading["weights"], heading["revision"]) == (stream.id, {"lanczos": None}, 1)
         assert heading["options"]["record"] == {"hours": 1.0, "gigabytes": 1.0}
         frames += [content for content in lines if "pts" in content]
+        kinds += [event["kind"] for content in lines for event in content.get("events", [])]
         assert all(minute_of(file.start) <= file.start < file.end for file in files)
-    assert len(frames) >= 15
+    assert len(frames) >= 30
+    assert kinds[:2] == ["size", "lost"]
+    assert "gap" in kinds
     assert {frame["how"] for frame in frames} <= {"resized", "reused"}
     assert any("captured_at" in frame for frame in frames)
     text = json.dumps(frames) + "".join((folder / file.name).read_text() for file in files)
