@@ -16,12 +16,13 @@ from commands.common import (
     HeightOption,
     ModelOption,
     QualityOption,
+    ReuseOption,
     ScaleOption,
     clean_errors,
     clip_options,
     progress_bars,
 )
-from pipeline.job import Codec, Quality
+from pipeline.job import Codec, Quality, Reuse
 from pipeline.settings import Settings
 
 
@@ -36,6 +37,7 @@ def enhance(
     audio: AudioOption = True,
     consistency: ConsistencyOption = False,
     detail: DetailOption = 0.0,
+    reuse: ReuseOption = Reuse.ON,
     report: Annotated[Path | None, typer.Option("--report", help="Write a report of what was done, as JSON.")] = None,
 ) -> None:
     """Enhance a clip in this process: no service, no Redis."""
@@ -45,7 +47,7 @@ def enhance(
     with clean_errors():
         settings = Settings()
         check_targets(source, (out, report))
-        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail)
+        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail, reuse)
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
         if plan.choice is not None:
@@ -82,6 +84,7 @@ def submit(
     audio: AudioOption = True,
     consistency: ConsistencyOption = False,
     detail: DetailOption = 0.0,
+    reuse: ReuseOption = Reuse.ON,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, showing progress.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")
@@ -98,6 +101,7 @@ def submit(
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
         fields |= {"consistency": str(consistency).lower(), "detail": str(detail)}
+        fields |= {"reuse": reuse.value}
         job = client.submit(source, fields)
         typer.echo(f"{url.rstrip('/')}/v1/clips/{job['id']}")
         if not (wait or out or report):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.job import ClipOptions, Codec, Quality
+from pipeline.job import ClipOptions, Codec, Quality, Reuse
 from pipeline.settings import RedisNotSetError, Settings
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ ConsistencyOption = Annotated[
     bool,
     typer.Option(
         "--consistency/--no-consistency", help="Change the enlargement until it shrinks to the source's pixels."
+    ),
+]
+ReuseOption = Annotated[
+    Reuse,
+    typer.Option(
+        "--reuse", help="Keep enhanced tiles until they change beyond the noise (on), at all (exact), or never (off)."
     ),
 ]
 DetailOption = Annotated[
@@ -63,6 +69,7 @@ def clip_options(
     keep_audio: bool,
     consistency: bool = False,
     detail: float = 0.0,
+    reuse: Reuse = Reuse.ON,
 ) -> ClipOptions:
     return ClipOptions(
         model=model or settings.default_model,
@@ -73,6 +80,7 @@ def clip_options(
         keep_audio=keep_audio,
         consistency=consistency,
         detail=detail,
+        reuse=reuse,
     )
 
 

@@ -57,6 +57,14 @@ class Quality(StrEnum):
     HIGH = "high"
 
 
+class Reuse(StrEnum):
+    """Of enhanced tiles, from frame to frame."""
+
+    ON = "on"  # kept until they changed beyond the noise floor, and while the error stays small: workers/reuse.py
+    EXACT = "exact"  # kept while their input is the same bit for bit
+    OFF = "off"  # every tile of every frame is computed
+
+
 def _two_decimals(value: float) -> float:
     """As many networks as there are values can be asked of a worker, and nobody sees a difference of 0.001."""
     return round(value, 2)
@@ -77,6 +85,7 @@ class ClipOptions(BaseModel):
     quality: Quality = Quality.STANDARD
     keep_audio: bool = True
     consistency: bool = False  # each tile is changed until it shrinks to its input, see models/consistency.py
+    reuse: Reuse = Reuse.ON
     detail: Detail = 0.0  # weights between the faithful training and the vivid one, see models/registry.py
 
 

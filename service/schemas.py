@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline.job import Codec, Detail, JobState, Problem, Quality
+from pipeline.job import Codec, Detail, JobState, Problem, Quality, Reuse
 from pipeline.model_choice import ModelChoice
 
 MAX_NAME = 1024
@@ -39,6 +39,11 @@ class SubmitOptions(BaseModel):
     consistency: bool = Field(
         default=False,
         description="Change the enlargement until it shrinks to the source's pixels. Noise comes back too.",
+    )
+    reuse: Reuse = Field(
+        default=Reuse.ON,
+        description="on: a tile is kept until it changed beyond the noise. exact: while it is the same bit for bit. "
+        "off: every tile of every frame is computed.",
     )
     detail: Detail = Field(
         default=0.0,
@@ -100,6 +105,7 @@ class OptionsBody(BaseModel):
     quality: Quality
     keep_audio: bool
     consistency: bool
+    reuse: Reuse
     detail: float
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from media.partfile import sync
 from media.types import Damage
+from workers.reuse_report import look_json
 from workers.stretch import FrameRecord, Tally
 
 
@@ -50,6 +51,8 @@ class FrameLog:
             line["damaged"] = True
         if record.detail:
             line["detail"] = record.detail
+        if record.look is not None:
+            line["look"] = look_json(record.look)
         if record.added is not None:
             line["added"] = record.added.to_json()
             if record.added.map == self._map:

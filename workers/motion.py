@@ -17,6 +17,8 @@ from workers.tiles import TileGrid
 class ExactReuse:
     """Remembers, per tile, the input pixels that were last enhanced."""
 
+    look: None = None  # nothing is measured
+
     def __init__(self, grid: TileGrid) -> None:
         self._grid = grid
         self._last: NDArray[Any] | None = None

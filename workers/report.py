@@ -22,6 +22,7 @@ from pipeline.model_choice import ModelChoice
 from pipeline.version import VERSION
 from workers.added import AddedSummary, map_size
 from workers.framelog import frame_lines, segment_end
+from workers.reuse_report import ReuseSummary
 
 STATEMENT_LEARNED = (
     "Made by a model that learned from other pictures: detail in it may be invented. Not evidence; "
@@ -63,8 +64,10 @@ def summarise(
     hows: Counter[str] = Counter()
     pts: list[int] = []
     added = AddedSummary(*map_size(subject.clip.width, subject.clip.height, subject.model.tile))
+    reuse = ReuseSummary(str(subject.requested.get("reuse", "exact")))
     for line in _lines(logs):
         frame = json.loads(line)
+        reuse.add(frame)
         hows[frame["how"]] += 1
         pts = [pts[0] if pts else frame["pts"], frame["pts"]]
         if "added" in frame:
@@ -105,6 +108,7 @@ def summarise(
         },
         "consistency": {"applied": consistent, "how": CONSISTENT if consistent else None},
         "added": added.to_json(),
+        "reuse": reuse.to_json(),
         "reuse_share": round(reused / tiles, 4) if tiles else 0.0,
         "damage": {
             "packets": sum(end.damage["packets"] for end in ends),

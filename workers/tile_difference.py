@@ -1,0 +1,134 @@
+"""How far the tiles of two frames lie apart, in blocks of 8 pixels. Pure numbers: decides nothing, keeps nothing.
+
+All tiles are laid under one another as one tall picture, so that a handful of OpenCV calls measures every one of them.
+Differences are in 8-bit levels: of luma, and of the two colour differences at half the size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.tiles import TileGrid
+
+BLOCK = 8  # pixels
+FINE = 4  # pixels of the smaller blocks whose means are looked at
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlanes:
+    """The tiles of one frame, one under the other. side: a tile's edge, made up to whole blocks."""
+
+    luma: NDArray[Any]  # (n * side, side)
+    colour: tuple[NDArray[Any], NDArray[Any]]  # (n * side / 2, side / 2) each: red and blue less luma
+    side: int
+
+    @property
+    def count(self) -> int:
+        return len(self.luma) // self.side
+
+    def take(self, other: TilePlanes, tiles: NDArray[np.bool_]) -> None:
+        """Copy the tiles (n,) that are marked from another frame's."""
+        for mine, theirs in zip((self.luma, *self.colour), (other.luma, *other.colour), strict=True):
+            mine.reshape(self.count, -1)[tiles] = theirs.reshape(self.count, -1)[tiles]
+
+    def copy(self) -> TilePlanes:
+        return TilePlanes(self.luma.copy(), (self.colour[0].copy(), self.colour[1].copy()), self.side)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between two frames' tiles: (n, b) float32 each, b blocks a tile, row by row."""
+
+    square: Floats  # mean square of luma's
+    mean: Floats  # the largest, by amount, of the means of the block's four quarters: luma
+    average: Floats  # mean of luma's, with its sign
+    colour: Floats  # mean square of both colour differences', added up
+
+    @property
+    def total(self) -> Floats:
+        """Mean square over the three channels, nearly."""
+        return self.square + self.colour
+
+
+class TileCutter:
+    """Cuts frames of a grid into planes."""
+
+    def __init__(self, grid: TileGrid) -> None:
+        self._grid = grid
+        self.side = -(-grid.tile // BLOCK) * BLOCK
+        self._least = (max(grid.height, self.side), max(grid.width, self.side))
+        bottom, right = self._least[0] - self.side, self._least[1] - self.side
+        places = [grid.origin(index) for index in range(grid.count)]
+        self._corners = [(min(top, bottom), min(left, right)) for left, top in places]
+
+    def planes(self, image: NDArray[Any]) -> TilePlanes:
+        """image: (height, width, 3) uint8 or uint16 RGB, as the grid says."""
+        if image.shape[:2] != (self._grid.height, self._grid.width):
+            raise ValueError(
+                f"image is {image.shape[1]}x{image.shape[0]}, the grid is for {self._grid.width}x{self._grid.height}"
+            )
+        below, right = self._least[0] - image.shape[0], self._least[1] - image.shape[1]
+        if below or right:
+            image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+        luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        half = cv2.cvtColor(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2YCrCb)
+        red, blue = (self._cut(np.asarray(cv2.extractChannel(half, channel)), 2) for channel in (1, 2))
+        return TilePlanes(self._cut(luma, 1), (red, blue), self.side)
+
+    def _cut(self, plane: NDArray[Any], shrunk: int) -> NDArray[Any]:
+        side = self.side // shrunk
+        out = np.empty((len(self._corners), side, side), plane.dtype)
+        bottom, right = plane.shape[0] - side, plane.shape[1] - side
+        for tile, (top, left) in zip(out, self._corners, strict=True):
+            y, x = min(top // shrunk, bottom), min(left // shrunk, right)
+            tile[...] = plane[y : y + side, x : x + side]
+        return out.reshape(-1, side)
+
+
+def difference(now: TilePlanes, then: TilePlanes) -> Difference:
+    """Of `now` against `then`."""
+    n = now.count
+    apart = _subtract(now.luma, then.luma)
+    quarters = _area(apart, FINE)
+    colours = (
+        _squares(_subtract(here, there), BLOCK // 2) for here, there in zip(now.colour, then.colour, strict=True)
+    )
+    amount = np.abs(quarters)
+    largest = np.maximum(
+        np.maximum(amount[::2, ::2], amount[1::2, ::2]), np.maximum(amount[::2, 1::2], amount[1::2, 1::2])
+    )
+    return Difference(
+        square=_squares(apart, BLOCK).reshape(n, -1),
+        mean=largest.reshape(n, -1),
+        average=_area(quarters, BLOCK // FINE).reshape(n, -1),
+        colour=np.add(*colours).reshape(n, -1),
+    )
+
+
+def levels(planes: TilePlanes) -> Floats:
+    """(n, b) mean luma of the blocks, 8-bit levels."""
+    means = _area(planes.luma, BLOCK).astype(np.float32)
+    return (means / np.float32(257) if planes.luma.dtype == np.uint16 else means).reshape(planes.count, -1)
+
+
+def _subtract(here: NDArray[Any], there: NDArray[Any]) -> Floats:
+    apart = np.asarray(cv2.subtract(here, there, dtype=cv2.CV_32F), np.float32)
+    if here.dtype == np.uint16:
+        apart /= np.float32(257)
+    return apart
+
+
+def _squares(values: Floats, block: int) -> Floats:
+    return _area(np.asarray(cv2.multiply(values, values), np.float32), block)
+
+
+def _area(values: NDArray[Any], block: int) -> NDArray[Any]:
+    size = (values.shape[1] // block, values.shape[0] // block)
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA))
