@@ -10,6 +10,7 @@ import os
 
 import typer
 
+from commands.bench import bench_app
 from commands.check_vectors import check_vectors
 from commands.clips import enhance, probe, sample, submit
 from commands.degrade import degrade
@@ -31,6 +32,7 @@ for command in (serve, api, worker, enhance, submit, watch, explore, probe, samp
 models_app.command("check-vectors")(check_vectors)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
+app.add_typer(bench_app, name="bench")
 
 
 def main() -> None:

@@ -99,7 +99,7 @@ class Enhancer:
             np.zeros(n, np.bool_),
             np.empty((n, cells(h), cells(w), 2), np.float32),
         )
-        at_once = max(1, self._most // (h * w)) if self._most and h * w else max(1, n)
+        at_once = self.at_once(h, w) or max(1, n)
         halved = 0
         for first in range(0, n, at_once):
             s = slice(first, first + at_once)
@@ -107,6 +107,20 @@ class Enhancer:
         return EnhanceResult(
             outputs.pixels, outputs.redone, outputs.failed, outputs.added, halved, time.perf_counter() - started
         )
+
+    @property
+    def network(self) -> nn.Module:
+        """As it runs; for measurements. Not to be changed."""
+        return self._network
+
+    def at_once(self, height: int, width: int) -> int | None:
+        """Tiles of this size that are taken at once; None: as many as come."""
+        return max(1, self._most // (height * width)) if self._most and height * width else None
+
+    @torch.inference_mode()
+    def compute(self, x: Tensor) -> Tensor:
+        """The network alone, as `enhance` runs it: (N, 3, h, w) float32 in [0, 1] -> (N, 3, s·h, s·w), not clamped."""
+        return self._compute(x, self.dtype)
 
     def _run(self, tiles: NDArray[Any], outputs: _Outputs, consistency: bool) -> int:
         """Fill the outputs; returns how often the batch was halved."""

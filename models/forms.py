@@ -27,8 +27,8 @@ from models.quick_conv import takes
 log = structlog.get_logger(__name__)
 
 FILE = "speed.json"  # in the folder of imported models
-ROUNDS = 3  # of the measurement, forms taking turns; the median counts
-MARGIN = 1.05  # so much quicker another form must be than the one that is preferred anyway
+ROUNDS = 5  # of the measurement, forms taking turns; the median counts
+MARGIN = 1.1  # so much quicker another form must be than the one that is preferred anyway
 CLOSE = 1e-4  # greatest difference of a form to the network as written in float32, over the greatest output
 CLOSE_BFLOAT16 = 0.05  # the same for bfloat16, RMS over the standard deviation
 
@@ -75,7 +75,6 @@ def _remembered(key: str, forms: Mapping[str, nn.Module], network: nn.Module, x:
             text = json.dumps(known, indent=1, sort_keys=True)
             file.truncate(0)
             file.write(text + "\n")
-            log.info("form of a network chosen", network=key, **entry)
             return str(entry["form"])
     except OSError as error:
         log.warning("choice of a network's form cannot be kept", file=FILE, error=error.strerror)
@@ -93,12 +92,14 @@ def _parsed(text: str) -> dict[str, Any]:
 def _measured(forms: Mapping[str, nn.Module], network: nn.Module, x: Tensor) -> dict[str, Any]:
     """{"form": the quickest one, "ms": {form: median of a tile}}. The first, preferred, must be beaten by MARGIN."""
     names = _right(forms, network, x)
+    # With one thread its CPU time, which hardly depends on what else the machine does.
+    now = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(ROUNDS if len(names) > 1 else 0):
         for name in names:
-            began = time.perf_counter()
+            began = now()
             _run(forms[name], x, name)
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(now() - began)
     medians = {name: statistics.median(each) for name, each in seconds.items() if each}
     best = names[0]
     for name in names[1:]:
