@@ -69,6 +69,10 @@ class QuickConv(nn.Module):
         summed: Tensor = ops.binary(x, plus, weight, bias, self._padding, [1, 1], [1, 1], 1, "add", 1.0, None, [], None)
         return summed
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies: packed weights cannot be copied, and are soon packed again."""
+        return self.__dict__ | {"_packed": {}}
+
     def _pack(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         bias = None if self.bias is None else self.bias.to(x.dtype)
         packed = torch.ops.mkldnn._reorder_convolution_weight(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -104,6 +105,7 @@ def test_a_copy_is_made_and_what_has_no_quick_form_says_so() -> None:
     for parameter in network.parameters():
         parameter.data.zero_()
     assert torch.equal(quick(x), before)
+    assert torch.equal(copy.deepcopy(quick)(x), before)
     assert quick_form(Lanczos(2)) is None
 
 
