@@ -107,14 +107,24 @@ class Crew:
         for part in pieces:
             self._pieces.put((call, part))
 
-    def enhance(self, enhancer: Enhancer, tiles: NDArray[Any], *, consistency: bool = False) -> EnhanceResult:
-        """The same, waited for. Not to be called by a member. Raises what the enhancer raised."""
+    def begin(
+        self, enhancer: Enhancer, tiles: NDArray[Any], *, consistency: bool = False
+    ) -> Callable[[], EnhanceResult]:
+        """The same; what is returned waits, and raises what the enhancer raised. To be called once, not by a member."""
         answer: queue.SimpleQueue[EnhanceResult | BaseException] = queue.SimpleQueue()
         self.submit(enhancer, tiles, answer.put, consistency=consistency)
-        result = answer.get()
-        if isinstance(result, BaseException):
-            raise result
-        return result
+
+        def wait() -> EnhanceResult:
+            result = answer.get()
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+        return wait
+
+    def enhance(self, enhancer: Enhancer, tiles: NDArray[Any], *, consistency: bool = False) -> EnhanceResult:
+        """The same, waited for."""
+        return self.begin(enhancer, tiles, consistency=consistency)()
 
     def _run(self, member: int) -> None:
         while (work := self._pieces.get()) is not None and not self._ended.is_set():

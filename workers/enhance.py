@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import numpy as np
 import structlog
@@ -18,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
+from models.enhancer import EnhanceResult
 from pipeline.frames import FrameStore, FrameStoreFull, SegmentGone
 from pipeline.metrics import Metrics
 from pipeline.queue import Claimed, FrameQueue
 from pipeline.tasks import FrameDone, FrameTask, Outcome
 from workers.batching import Batch, frames_to_claim, plan_batches
+from workers.crew import Crew
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
 from workers.outcome import trailer
@@ -31,7 +35,10 @@ log = structlog.get_logger(__name__)
 
 BLOCK_MS = 1000  # longest wait for work before signals and leases are looked at
 RECLAIM_EVERY_S = 2.0
+BATCHES_BEGUN = 2  # of a crew: one is computed while results of the one before are stored
 STORE_RETRY_S = 5.0  # how long a full frame store is waited for before the entry is left to its lease
+
+Answer = Callable[[], EnhanceResult]
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +73,10 @@ class EnhanceWorker:
         name: str,
         batch_tiles: int,
         batch_wait_s: float,
+        crew: Crew | None = None,
     ) -> None:
+        """crew: runs the network, open and ours alone; None: this thread does."""
+        self._crew = crew
         self._queue, self._store, self._models, self._metrics, self._leases = queue, store, models, metrics, leases
         self._name, self._batch_tiles, self._batch_wait_s = name, batch_tiles, batch_wait_s
         self._tiles_per_frame = float(batch_tiles)  # running mean, to know how many frames fill a batch
@@ -143,8 +153,14 @@ class EnhanceWorker:
         """Enhance and report a group of frames, whatever becomes of each."""
         work = [w for c in group if (w := self._fetch(c)) is not None]
         items = [(self._kind(w.task), len(w.tiles)) for w in work]
-        for batch in plan_batches(items, self._batch_tiles):
-            self._run_batch(batch, work)
+        batches = deque(plan_batches(items, self._batch_tiles))
+        begun: deque[tuple[Batch, Answer]] = deque()
+        while batches or begun:
+            while batches and len(begun) < BATCHES_BEGUN:
+                begun.append((batches[0], self._begin(batches[0], work)))
+                batches.popleft()
+            batch, answer = begun.popleft()
+            self._take(batch, answer, work)
             for w in {s.item: work[s.item] for s in batch.slices}.values():
                 if not w.left:  # told at once, so that results of large frames do not pile up
                     self._report(w)
@@ -174,23 +190,34 @@ class EnhanceWorker:
     def _kind(self, task: FrameTask) -> Hashable:
         return task.model, task.scale, task.tile, task.dtype, task.consistency, task.detail
 
-    def _run_batch(self, batch: Batch, work: Sequence[_Work]) -> None:
+    def _begin(self, batch: Batch, work: Sequence[_Work]) -> Answer:
+        """Have a batch computed; the answer waits for it, and raises what was raised."""
         task = work[batch.slices[0].item].task  # the others are of the same kind
-        model = task.model
-        tiles = np.concatenate([work[s.item].tiles[s.lo : s.hi] for s in batch.slices])
+        parts = [work[s.item].tiles[s.lo : s.hi] for s in batch.slices]
+        tiles = parts[0] if len(parts) == 1 else np.concatenate(parts)
         try:
-            enhancer = self._models.get(model, task.scale, task.detail)
-            result = enhancer.enhance(tiles, consistency=task.consistency)
+            enhancer = self._models.get(task.model, task.scale, task.detail)
+        except Exception as error:  # told where the answer is taken
+            return partial(_raise, error)
+        if self._crew is None:
+            return partial(enhancer.enhance, tiles, consistency=task.consistency)
+        return self._crew.begin(enhancer, tiles, consistency=task.consistency)
+
+    def _take(self, batch: Batch, answer: Answer, work: Sequence[_Work]) -> None:
+        model = work[batch.slices[0].item].task.model
+        try:
+            result = answer()
         except torch.AcceleratorError:  # this process has lost its device for good; a new one starts afresh
             raise
         except Exception as error:  # whatever a model does, its frames are labelled and the worker goes on
-            log.error("batch failed", stage="enhance", model=model, tiles=len(tiles), error=str(error))
+            log.error("batch failed", stage="enhance", model=model, tiles=batch.tiles, error=str(error))
             if len(batch.slices) == 1:
                 w = work[batch.slices[0].item]
                 w.problem, w.left = f"model {model} failed: {type(error).__name__}", w.left - batch.tiles
             else:  # one frame's failure is not another's
                 for part in batch.slices:
-                    self._run_batch(Batch(batch.kind, (part,)), work)
+                    alone = Batch(batch.kind, (part,))
+                    self._take(alone, self._begin(alone, work), work)
             return
         self._count(batch, work, model, result.seconds, int(result.redone.sum()), result.halved)
         at = 0
@@ -201,7 +228,7 @@ class EnhanceWorker:
             w.added.append(result.added[at:upto])
             w.left -= upto - at
             w.redone |= bool(result.redone[at:upto].any())
-            w.busy_s += result.seconds * (upto - at) / len(tiles)
+            w.busy_s += result.seconds * (upto - at) / batch.tiles
             if result.failed[at:upto].any():
                 w.problem = "the network gave no valid pixels, in float32 neither"
             at = upto
@@ -244,3 +271,7 @@ class EnhanceWorker:
             self._metrics.inc("gleaner_float32_redone_total", redone, model=model)
         if halved:
             self._metrics.inc("gleaner_oom_halvings_total", halved, model=model)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error

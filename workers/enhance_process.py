@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from types import FrameType
@@ -17,7 +16,9 @@ from pipeline.heartbeat import Heartbeat
 from pipeline.metrics import Metrics
 from pipeline.queue import FrameQueue, consumer_name
 from pipeline.settings import Settings, redis_url
+from workers.crew import Crew
 from workers.enhance import EnhanceWorker
+from workers.layout import cores, lay_out
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
 
@@ -32,9 +33,11 @@ def run_enhance_worker(settings: Settings) -> None:
     redis = connect(redis_url(settings), patience_s=lambda: LEAVING_PATIENCE_S if leaving.is_set() else PATIENCE_S)
     name = consumer_name().replace(":", "-")
     queue = FrameQueue(redis, lease_s=settings.lease_s, max_deliveries=settings.max_deliveries)
-    models = LoadedModels(settings.device, settings.threads or _share_of_cores(settings), Catalog(settings.models_dir))
+    on_cpu = resolve(settings.device).type == "cpu"
+    layout = lay_out(max(1, cores() // settings.enhance_workers), on_cpu=on_cpu, network=settings.threads)
+    models = LoadedModels(settings.device, layout.network, Catalog(settings.models_dir))
     models.warm(settings.default_model)  # loaded and run once before the first frame waits for it
-    with LeaseKeeper(queue, name, settings.lease_s) as leases:
+    with Crew(layout.crew, settings.batch_tiles) as crew, LeaseKeeper(queue, name, settings.lease_s) as leases:
         worker = EnhanceWorker(
             queue,
             make_frame_store(settings.frame_store, settings.frame_store_dir, redis),
@@ -44,6 +47,7 @@ def run_enhance_worker(settings: Settings) -> None:
             name=name,
             batch_tiles=settings.batch_tiles,
             batch_wait_s=settings.batch_wait_s,
+            crew=crew,
         )
 
         def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -57,7 +61,3 @@ def run_enhance_worker(settings: Settings) -> None:
             log.info("worker ready", stage="enhance", worker=name, **facts)
             worker.run()
     log.info("worker left", stage="enhance", worker=name)
-
-
-def _share_of_cores(settings: Settings) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // settings.enhance_workers)

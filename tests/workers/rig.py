@@ -19,6 +19,7 @@ from pipeline.frames import FrameStore
 from pipeline.metrics import Metrics, read_samples
 from pipeline.queue import FrameQueue
 from pipeline.tasks import FrameDone, FrameTask, SegmentKey
+from workers.crew import Crew
 from workers.enhance import EnhanceWorker
 from workers.lease import LeaseKeeper
 from workers.loaded import LoadedModels
@@ -133,6 +134,7 @@ class Rig:
     max_deliveries: int = 3
     name: str = "w1"
     models: LoadedModels | None = None  # instead of the one enhancer as "doubling"
+    crew: Crew | None = None
     queue: FrameQueue = field(init=False)
     metrics: Metrics = field(init=False)
     leases: LeaseKeeper = field(init=False)
@@ -151,6 +153,7 @@ class Rig:
             name=self.name,
             batch_tiles=self.batch_tiles,
             batch_wait_s=0.05,
+            crew=self.crew,
         )
 
     def send(self, key: SegmentKey, frame: int, pixels: NDArray, **changes: object) -> FrameTask:

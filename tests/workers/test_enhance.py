@@ -21,6 +21,7 @@ from pipeline.frames_shared import SharedFrameStore
 from pipeline.tasks import SegmentKey
 from tests.workers import rig as nets
 from tests.workers.rig import EDGE, Rig, doubled, enhancer, picture_tiles
+from workers.crew import Crew
 from workers.outcome import parse
 
 A = SegmentKey("job-a", 0, 1)
@@ -205,6 +206,44 @@ def test_a_lost_device_ends_the_worker_and_no_frame_is_failed_for_it(make: Calla
         rig.worker.run()
     assert rig.replies(A) == []
     assert rig.left() == (0, 1)
+
+
+@pytest.fixture(params=[1, 3])
+def crew(request: pytest.FixtureRequest) -> Iterator[Crew]:
+    with Crew(request.param, 2) as crew:
+        yield crew
+
+
+def test_with_a_crew_each_frame_gets_its_own_result_and_only_its_own_failure(
+    crew: Crew, make: Callable[..., Rig]
+) -> None:
+    rig = make(nets.RaisingOnMark(), crew=crew, batch_tiles=5)
+    frames = {n: picture_tiles(n % 7 + 1, n, mark=n == 4) for n in range(12)}
+    tasks = {n: rig.send(A, n, tiles) for n, tiles in frames.items()}
+    while rig.left() != (0, 0):
+        rig.worker.step()
+    assert outcomes(rig, A) == {n: "failed" if n == 4 else "enhanced" for n in frames}
+    for n, task in tasks.items():
+        assert n == 4 or np.array_equal(rig.result(task), doubled(frames[n]))
+    assert rig.counted("gleaner_tiles_total", "doubling") == sum(len(t) for n, t in frames.items() if n != 4)
+
+
+def test_a_crew_that_loses_its_device_ends_the_worker_too(crew: Crew, make: Callable[..., Rig]) -> None:
+    rig = make(nets.DeviceLost(), crew=crew)
+    rig.send(A, 0, picture_tiles(3))
+    with pytest.raises(torch.AcceleratorError):
+        rig.worker.run()
+    assert rig.replies(A) == []
+
+
+def test_with_a_crew_a_model_that_is_not_there_fails_its_frame(crew: Crew, make: Callable[..., Rig]) -> None:
+    rig = make(crew=crew)
+    rig.send(A, 0, picture_tiles(1), model="removed")
+    good = rig.send(A, 1, picture_tiles(1))
+    while rig.left() != (0, 0):
+        rig.worker.step()
+    assert outcomes(rig, A) == {0: "failed", 1: "enhanced"}
+    assert np.array_equal(rig.result(good), doubled(picture_tiles(1)))
 
 
 def test_a_frame_of_a_dropped_segment_is_forgotten(make: Callable[..., Rig]) -> None:
