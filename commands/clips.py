@@ -13,6 +13,7 @@ from commands.common import (
     CodecOption,
     ConsistencyOption,
     DetailOption,
+    FuseOption,
     HeightOption,
     ModelOption,
     QualityOption,
@@ -38,6 +39,7 @@ def enhance(
     consistency: ConsistencyOption = False,
     detail: DetailOption = 0.0,
     reuse: ReuseOption = Reuse.ON,
+    fuse: FuseOption = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write a report of what was done, as JSON.")] = None,
 ) -> None:
     """Enhance a clip in this process: no service, no Redis."""
@@ -47,7 +49,9 @@ def enhance(
     with clean_errors():
         settings = Settings()
         check_targets(source, (out, report))
-        options = clip_options(settings, model, scale, target_height, codec, quality, audio, consistency, detail, reuse)
+        options = clip_options(
+            settings, model, scale, target_height, codec, quality, audio, consistency, detail, reuse, fuse
+        )
         plan = decide_local(source, out, options, settings)
         check_suffix(out, plan.output.suffix)
         if plan.choice is not None:
@@ -85,6 +89,7 @@ def submit(
     consistency: ConsistencyOption = False,
     detail: DetailOption = 0.0,
     reuse: ReuseOption = Reuse.ON,
+    fuse: FuseOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is done, showing progress.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="With --wait: download the result to this file.")
@@ -101,7 +106,7 @@ def submit(
         fields = {name: str(value) for name, value in wanted.items() if value is not None}
         fields |= {"codec": codec.value, "quality": quality.value, "keep_audio": str(audio).lower()}
         fields |= {"consistency": str(consistency).lower(), "detail": str(detail)}
-        fields |= {"reuse": reuse.value}
+        fields |= {"reuse": reuse.value, "fuse": str(fuse).lower()}
         job = client.submit(source, fields)
         typer.echo(f"{url.rstrip('/')}/v1/clips/{job['id']}")
         if not (wait or out or report):

@@ -35,6 +35,9 @@ ReuseOption = Annotated[
         "--reuse", help="Keep enhanced tiles until they change beyond the noise (on), at all (exact), or never (off)."
     ),
 ]
+FuseOption = Annotated[
+    bool, typer.Option("--fuse/--no-fuse", help="Enhance what stands still from the mean of many frames.")
+]
 DetailOption = Annotated[
     float, typer.Option("--detail", min=0.0, max=1.0, help="0: near the truth; 1: looks real, more is invented.")
 ]
@@ -70,6 +73,7 @@ def clip_options(
     consistency: bool = False,
     detail: float = 0.0,
     reuse: Reuse = Reuse.ON,
+    fuse: bool = False,
 ) -> ClipOptions:
     return ClipOptions(
         model=model or settings.default_model,
@@ -81,6 +85,7 @@ def clip_options(
         consistency=consistency,
         detail=detail,
         reuse=reuse,
+        fuse=fuse,
     )
 
 

@@ -86,6 +86,7 @@ class ClipOptions(BaseModel):
     keep_audio: bool = True
     consistency: bool = False  # each tile is changed until it shrinks to its input, see models/consistency.py
     reuse: Reuse = Reuse.ON
+    fuse: bool = False  # still tiles are enhanced from the mean of many frames, see workers/fusion.py
     detail: Detail = 0.0  # weights between the faithful training and the vivid one, see models/registry.py
 
 

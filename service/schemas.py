@@ -45,6 +45,10 @@ class SubmitOptions(BaseModel):
         description="on: a tile is kept until it changed beyond the noise. exact: while it is the same bit for bit. "
         "off: every tile of every frame is computed.",
     )
+    fuse: bool = Field(
+        default=False,
+        description="Enhance what stands still from the mean of many frames, so that noise falls.",
+    )
     detail: Detail = Field(
         default=0.0,
         description="0: weights trained to be near the truth. 1: trained to look real. Between: both. Two decimals.",
@@ -106,6 +110,7 @@ class OptionsBody(BaseModel):
     keep_audio: bool
     consistency: bool
     reuse: Reuse
+    fuse: bool
     detail: float
 
 

@@ -33,7 +33,7 @@ from workers.framelog import FrameLog
 from workers.layout import cores, lay_out
 from workers.plane_local import LocalPlane
 from workers.report import Subject, summarise, write_report
-from workers.reuse import make_reuse
+from workers.reusing import make_reuse
 from workers.stretch import FrameRecord, Tally, enhance_stretch
 from workers.tiles import make_grid
 
@@ -127,7 +127,7 @@ def enhance_local(
                     settings.window_frames,
                     on_frame=account,
                     keep_going=writer.going,
-                    reuse=make_reuse(plan.options.reuse, grid, plan.clip.average_rate),
+                    reuse=make_reuse(plan.options, grid, plan.clip.average_rate),
                 )
             frame_log.finish(tally, reader.damage, time.monotonic() - began)
         joined = join([stretch], source, plan.clip, plan.output, out, keep_audio=plan.options.keep_audio)

@@ -46,6 +46,10 @@ class ExactReuse:
         np.copyto(self._last, image)
         return np.array(changed, np.intp)
 
+    def tiles(self, image: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
+        """(len(indices), tile, tile, 3): as the frame has them."""
+        return self._grid.cut(image, indices)
+
     def forget(self, indices: NDArray[np.intp]) -> None:
         """These tiles were not enhanced after all: enhance them in the next frame whatever it shows."""
         self._stale[indices] = True

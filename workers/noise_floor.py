@@ -6,6 +6,7 @@ over time (the median of the last frames).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -82,6 +83,11 @@ class NoiseFloor:
     def settled(self) -> bool:
         """Enough frames were read to tell what is unusual."""
         return len(self._readings) >= SETTLED
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of luma's noise, 8-bit levels."""
+        return math.sqrt(self._floor.overall / 2)
 
     def add(self, reading: Reading) -> None:
         self._readings.append(reading)

@@ -1,24 +1,20 @@
 """Reuse of enhanced tiles: what of each tile was last enhanced, and which tiles of a frame must be enhanced anew.
 
-The only state of change detection; the decisions are in `change.py`, `noise_floor.py` and `frame_event.py`. Three ways:
-every tile of every frame ("off"), those whose pixels are not the same bit for bit ("exact"), those that changed ("on").
+The only state of change detection; the decisions are in `change.py`, `noise_floor.py` and `frame_event.py`. Others
+do it by bits (`motion.py`) or from the mean of many frames (`fused_reuse.py`); `reusing.py` makes what is asked for.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.job import Reuse as Mode
 from workers import change
 from workers.change import ChangeSettings
 from workers.frame_event import Thumbnail, event_of, thumbnail
-from workers.motion import ExactReuse
 from workers.noise_floor import NoiseFloor, read_noise
 from workers.tile_difference import Difference, TileCutter, TilePlanes, difference, levels
 from workers.tiles import TileGrid
@@ -38,11 +34,22 @@ class Look:
     noise: float  # standard deviation of luma's, 8-bit levels, over the last frames
     kept_error: float  # mean square of the input by which kept tiles lie off this frame, over all tiles
     by_noise: bool = False  # the noise alone is beyond the error budget, so it is the noise that bounds
+    fused: int | None = None  # tiles shown of the mean of several frames; None: without fusion
+    observations: float = 1.0  # frames in what is shown of a tile, mean over the tiles
+
+    @property
+    def whole(self) -> bool:
+        """Something happened to the whole frame, and nothing before it tells of what is seen."""
+        return self.event not in (None, KEY_FRAME)
 
 
 class Reuse(Protocol):
     def changed(self, image: NDArray[Any]) -> NDArray[np.intp]:
         """Numbers of the tiles to enhance, ascending; the image counts as their last enhanced input from now on."""
+        ...
+
+    def tiles(self, image: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
+        """What is to be enhanced of the frame last asked for: (len(indices), tile, tile, 3), the image's dtype."""
         ...
 
     def forget(self, indices: NDArray[np.intp]) -> None:
@@ -61,10 +68,13 @@ class EveryTile:
     look: Look | None = None
 
     def __init__(self, grid: TileGrid) -> None:
-        self._all = np.arange(grid.count)
+        self._grid, self._all = grid, np.arange(grid.count)
 
     def changed(self, image: NDArray[Any]) -> NDArray[np.intp]:
         return self._all.copy()
+
+    def tiles(self, image: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
+        return self._grid.cut(image, indices)
 
     def forget(self, indices: NDArray[np.intp]) -> None:
         pass
@@ -116,6 +126,10 @@ class NoisyReuse:
         self._frame += 1
         return np.flatnonzero(found)
 
+    def tiles(self, image: NDArray[Any], indices: NDArray[np.intp]) -> NDArray[Any]:
+        """(len(indices), tile, tile, 3): as the frame has them."""
+        return self._grid.cut(image, indices)
+
     def forget(self, indices: NDArray[np.intp]) -> None:
         """These tiles were not enhanced after all: enhance them in the next frame whatever it shows."""
         self._stale[indices] = True
@@ -125,7 +139,7 @@ class NoisyReuse:
         step, apart = difference(now, before), difference(now, seen)
         if event is not None:
             self._calm[:] = 0
-            self._look = Look(event, self._sigma(), 0.0)
+            self._look = Look(event, self._noise.sigma, 0.0)
             return np.ones(self._grid.count, bool)
         plain = change.explained(self._noise.floor, level, np.zeros_like(self._allowance))
         pumped = self._pumped(step, plain[0])
@@ -143,7 +157,7 @@ class NoisyReuse:
         found |= change.over_budget(apart, moving, plain[0] + plain[2], found, settings)
         by_noise = settings.over_budget * self._noise.floor.overall > settings.aim
         error = float(rest[~found].sum() / len(rest))
-        self._look = Look(KEY_FRAME if pumped else None, self._sigma(), error, by_noise)
+        self._look = Look(KEY_FRAME if pumped else None, self._noise.sigma, error, by_noise)
         return found
 
     def _pumped(self, step: Difference, noise: NDArray[np.float32]) -> bool:
@@ -157,15 +171,3 @@ class NoisyReuse:
             return False
         self._allowance = np.minimum(self._allowance + np.float32(middle), np.float32(self._settings.tile))
         return True
-
-    def _sigma(self) -> float:
-        return math.sqrt(self._noise.floor.overall / 2)
-
-
-def make_reuse(mode: Mode, grid: TileGrid, rate: Fraction | None = None) -> Reuse:
-    """rate: frames a second, where known."""
-    if mode is Mode.OFF:
-        return EveryTile(grid)
-    if mode is Mode.EXACT:
-        return ExactReuse(grid)
-    return NoisyReuse(grid, max(1, round(REFRESH_S * rate)) if rate else REFRESH_FRAMES)

@@ -26,6 +26,8 @@ def look_json(look: Look) -> dict[str, Any]:
         line["event"] = look.event
     if look.by_noise:
         line["by_noise"] = True
+    if look.fused is not None:
+        line |= {"fused": look.fused, "observations": round(look.observations, 1)}
     return line
 
 
@@ -38,6 +40,7 @@ class ReuseSummary:
         self._noise = self._error = self._worst = 0.0
         self._events: list[dict[str, Any]] = []
         self._more = 0
+        self._fused, self._observations = 0, 1.0  # tiles shown of several frames, and of how many at most
 
     def add(self, frame: dict[str, Any]) -> None:
         """A line of the frame log."""
@@ -47,6 +50,9 @@ class ReuseSummary:
             return
         look = frame["look"]
         self._frames += 1
+        if "fused" in look:
+            self._fused += look["fused"]
+            self._observations = max(self._observations, look["observations"])
         self._noise += look["noise"]
         self._error += look["kept_error"]
         self._worst = max(self._worst, look["kept_error"])
@@ -66,6 +72,17 @@ class ReuseSummary:
             self._events.append({"what": what, "pts": pts, "last_pts": pts, "frames": 1, "number": self._frames})
         else:
             self._more += 1
+
+    def fusion_json(self, applied: bool) -> dict[str, Any]:
+        """What fusion did."""
+        if not applied:
+            return {"applied": False, "how": None}
+        return {
+            "applied": True,
+            "how": FUSED,
+            "shown_share": round(self._fused / self._tiles, 4) if self._tiles else 0.0,
+            "most_observations": self._observations,
+        }
 
     def to_json(self) -> dict[str, Any]:
         summary: dict[str, Any] = {
@@ -88,6 +105,11 @@ class ReuseSummary:
         }
 
 
+FUSED = (
+    "where a tile stood still, the mean of up to 32 frames, its own and those before it, moved over each other to a "
+    "fraction of a pixel, was enhanced in the frame's place; what differs from that mean by less than noise explains is "
+    "averaged away"
+)
 NOTE = (
     "the source's noise is so strong that kept tiles cannot be held within the budget: they differ from newly enhanced "
     "ones by noise, and what lies below the noise floor is not seen"

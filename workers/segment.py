@@ -18,7 +18,7 @@ from workers.ahead import DECODED_AHEAD, Ahead
 from workers.framelog import FrameLog, segment_end
 from workers.layout import cores, lay_out
 from workers.plane_redis import RedisPlane
-from workers.reuse import make_reuse
+from workers.reusing import make_reuse
 from workers.room import Room, output_of
 from workers.spans import read_spans
 from workers.stretch import FrameRecord, Tally, enhance_stretch
@@ -92,7 +92,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
                 room.settings.window_frames,
                 on_frame=_accountant(room, job.id, key.segment, key.attempt, frame_log, reader.damage),
                 keep_going=lambda: writer.going() and going(),
-                reuse=make_reuse(job.options.reuse, grid, clip.average_rate),
+                reuse=make_reuse(job.options, grid, clip.average_rate),
             )
         frame_log.finish(tally, reader.damage, time.monotonic() - began)
     _check_still_ours(room, key)  # log and file are to be of the same attempt

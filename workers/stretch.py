@@ -141,7 +141,7 @@ def enhance_stretch(
         changed = reuse.changed(frame.image)
         in_flight.append(_InFlight(number, frame, changed, reuse.look))
         if len(changed):
-            plane.submit(number, grid.cut(frame.image, changed))
+            plane.submit(number, reuse.tiles(frame.image, changed))
         wait_and_write(window - 1)
     wait_and_write(0)
     return tally

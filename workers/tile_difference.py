@@ -69,27 +69,43 @@ class TileCutter:
 
     def planes(self, image: NDArray[Any]) -> TilePlanes:
         """image: (height, width, 3) uint8 or uint16 RGB, as the grid says."""
-        if image.shape[:2] != (self._grid.height, self._grid.width):
-            raise ValueError(
-                f"image is {image.shape[1]}x{image.shape[0]}, the grid is for {self._grid.width}x{self._grid.height}"
-            )
-        below, right = self._least[0] - image.shape[0], self._least[1] - image.shape[1]
-        if below or right:
-            image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
+        image = self._padded(image)
         luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         rows, columns = image.shape[0] // 2, image.shape[1] // 2
         half = cv2.cvtColor(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2YCrCb)
         red, blue = (self._cut(np.asarray(cv2.extractChannel(half, channel)), 2) for channel in (1, 2))
         return TilePlanes(self._cut(luma, 1), (red, blue), self.side)
 
+    def windows(self, image: NDArray[Any]) -> Floats:
+        """(n, side, side, 3) 8-bit levels of the tiles, made up to whole blocks by what lies around them."""
+        windows = self._cut(self._padded(image), 1).astype(np.float32).reshape(-1, self.side, self.side, image.shape[2])
+        return windows / np.float32(257) if image.dtype == np.uint16 else windows
+
+    def tiles_of(self, windows: Floats, indices: NDArray[np.intp]) -> Floats:
+        """(m, tile, tile, C): the tiles `indices` (m,) out of their windows (m, side, side, C)."""
+        t = self._grid.tile
+        out = np.empty((len(indices), t, t, windows.shape[3]), windows.dtype)
+        for place, index in enumerate(indices):
+            (left, top), (y, x) = self._grid.origin(int(index)), self._corners[index]
+            out[place] = windows[place, top - y : top - y + t, left - x : left - x + t]
+        return out
+
+    def _padded(self, image: NDArray[Any]) -> NDArray[Any]:
+        if image.shape[:2] != (self._grid.height, self._grid.width):
+            raise ValueError(
+                f"image is {image.shape[1]}x{image.shape[0]}, the grid is for {self._grid.width}x{self._grid.height}"
+            )
+        below, right = self._least[0] - image.shape[0], self._least[1] - image.shape[1]
+        return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else image
+
     def _cut(self, plane: NDArray[Any], shrunk: int) -> NDArray[Any]:
         side = self.side // shrunk
-        out = np.empty((len(self._corners), side, side), plane.dtype)
+        out = np.empty((len(self._corners), side, side, *plane.shape[2:]), plane.dtype)
         bottom, right = plane.shape[0] - side, plane.shape[1] - side
         for tile, (top, left) in zip(out, self._corners, strict=True):
             y, x = min(top // shrunk, bottom), min(left // shrunk, right)
             tile[...] = plane[y : y + side, x : x + side]
-        return out.reshape(-1, side)
+        return out.reshape(-1, side, *plane.shape[2:])
 
 
 def difference(now: TilePlanes, then: TilePlanes) -> Difference:

@@ -9,6 +9,7 @@ from io import BytesIO
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from workers.tiles import TileGrid, make_grid
@@ -63,8 +64,9 @@ def coded(frames: Sequence[NDArray[np.uint8]], *, crf: int = 23, gop: int = 12) 
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(file, "r") as container:
+        assert isinstance(container, InputContainer)
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
 
 def seeing(box: tuple[int, int, int, int], grid: TileGrid = GRID) -> set[int]:
@@ -95,4 +97,4 @@ def shown(frames: Sequence[NDArray[np.uint8]], decide: Decide, grid: TileGrid = 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     error = float(np.mean((one.astype(np.float64) - other) ** 2))
-    return 10 * np.log10(255**2 / max(error, 1e-9))
+    return float(10 * np.log10(255**2 / max(error, 1e-9)))

@@ -7,11 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from pipeline.job import ClipOptions
 from pipeline.job import Reuse as Mode
 from tests.workers.still_scene import GRID, HEIGHT, WIDTH, coded, noisy, psnr, seeing, shown, street, with_box
 from workers.change import ChangeSettings
+from workers.fused_reuse import FusedReuse
 from workers.motion import ExactReuse
-from workers.reuse import KEY_FRAME, EveryTile, NoisyReuse, make_reuse
+from workers.reuse import KEY_FRAME, EveryTile, NoisyReuse
+from workers.reusing import make_reuse
 
 
 def wide(image: np.ndarray) -> np.ndarray:
@@ -19,9 +22,9 @@ def wide(image: np.ndarray) -> np.ndarray:
 
 
 def test_the_modes() -> None:
-    assert isinstance(make_reuse(Mode.OFF, GRID), EveryTile)
-    assert isinstance(make_reuse(Mode.EXACT, GRID), ExactReuse)
-    assert isinstance(make_reuse(Mode.ON, GRID, Fraction(25)), NoisyReuse)
+    for mode, kind in ((Mode.OFF, EveryTile), (Mode.EXACT, ExactReuse), (Mode.ON, NoisyReuse)):
+        assert isinstance(make_reuse(ClipOptions(model="lanczos", reuse=mode), GRID, Fraction(25)), kind)
+        assert isinstance(make_reuse(ClipOptions(model="lanczos", reuse=mode, fuse=True), GRID, None), FusedReuse)
 
 
 def test_off_computes_every_tile_of_every_frame() -> None:
@@ -74,7 +77,8 @@ def test_a_moved_object_above_the_noise_floor_is_never_missed(sigma: float, seed
     rng = np.random.default_rng(seed)
     flat = np.full((HEIGHT, WIDTH, 3), int(rng.integers(60, 190)), np.uint8)
     size, contrast = int(rng.integers(8, 20)), int(np.ceil(10 + 4 * sigma)) * int(rng.choice([-1, 1]))
-    frames, boxes = [flat] * 10, []
+    frames = [flat] * 10
+    boxes: list[tuple[int, int, int, int]] = []
     for _ in range(10):
         x, y = int(rng.integers(0, WIDTH - size)), int(rng.integers(0, HEIGHT - size))
         thing = flat.copy()
