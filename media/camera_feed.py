@@ -95,6 +95,7 @@ class CameraFeed:
             self._stopped = True
             self._queue.clear()
             self._bytes = 0
+            self._failure = None
             self._changed.notify_all()
 
     def join(self, timeout_s: float) -> bool:
@@ -114,8 +115,13 @@ class CameraFeed:
                 arrived = self._queue.popleft()
                 self._bytes -= arrived.packet.size
                 return arrived
-            assert self._failure is not None
-            raise self._failure
+            # Handed over for good: kept here too, it would hold by its traceback the decoder, its pictures and the
+            # connection in a circle until the garbage collector finds it, which in a large process is seldom.
+            failure, self._failure = self._failure or CameraError("camera-ended"), None
+        try:
+            raise failure
+        finally:
+            del failure
 
     def _run(self) -> None:
         failure: BaseException
@@ -129,8 +135,9 @@ class CameraFeed:
         except Exception as error:  # of `on_packet`: it is for the reader to see
             failure = error
         with self._changed:
-            self._failure, self._ended = failure, True
+            self._failure, self._ended = None if self._stopped else failure, True
             self._changed.notify_all()
+        del failure  # its traceback holds this frame
 
     def _read(self) -> None:
         if self._source.listen is None:

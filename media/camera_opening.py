@@ -60,7 +60,10 @@ def open_camera(source: CameraSource, limits: CameraLimits) -> av.container.Inpu
         failure = on_opening(error, time.monotonic() - began, source)
     except (OSError, ValueError, IndexError):
         failure = CameraError("camera-broken")
-    raise failure  # outside of the handlers: an exception's context would hold the URL
+    try:
+        raise failure  # outside of the handlers: an exception's context would hold the URL
+    finally:
+        del failure  # its traceback holds this frame, and that the URL
 
 
 def protocols(source: CameraSource) -> str:
