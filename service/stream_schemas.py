@@ -5,9 +5,9 @@ No body that goes out has a field for a password; those that come in keep URLs a
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from pipeline.job import Problem
 from pipeline.stream import StreamState
@@ -78,6 +78,15 @@ class StreamChange(StreamWishes):
     new_push_key: bool = Field(
         default=False, description="Make a new push key, shown once; the old one ends. listen-…: show where to push to."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, given: Any) -> Any:
+        """null becomes the default where the field itself cannot be null."""
+        if not isinstance(given, dict):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        return {name: defaults.get(name) if value is None else value for name, value in given.items()}
 
 
 class StreamOptionsBody(BaseModel):

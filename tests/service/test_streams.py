@@ -185,6 +185,27 @@ def test_bodies_that_are_no_json_are_refused(cameras: Any) -> None:
     problem(answer, 413, "body-too-large")
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "default"),
+    [
+        ("transport", "udp", "tcp"),
+        ("budget_s", 5.0, 3.0),
+        ("hls", False, True),
+        ("ring", 20.0, 10.0),
+        ("enabled", False, True),
+        ("fuse", False, False),
+        ("record", {"hours": 2.0, "gigabytes": 1.0}, None),
+        ("scale", 2, None),
+    ],
+)
+def test_null_means_the_default(cameras: Any, field: str, value: object, default: object) -> None:
+    body = added(cameras, model="espcn-x2", **{field: value})
+    assert body["options"][field] == value
+    answer = cameras.http.patch(f"/v1/streams/{body['id']}", json={field: None})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["options"] == body["options"] | {field: default}
+
+
 def test_any_option_can_be_changed_and_the_rest_stays(cameras: Any, store: StreamStore) -> None:
     id = added(cameras, model="espcn-x2", ladder=["espcn-x2", "lanczos"], scale=2)["id"]
     path = f"/v1/streams/{id}"
