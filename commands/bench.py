@@ -46,7 +46,7 @@ def roofline(
     from models.peak import Clock, MatrixPeak, memory_bandwidth, why_not
     from models.registry import load
     from pipeline.limits import probe_limits
-    from workers.roofline import enhancers, gmacs, make_clip, reach, walk
+    from workers.roofline import enhancers, make_clip, reach, walk
 
     with clean_errors(ValueError), tempfile.TemporaryDirectory() as folder:
         settings = Settings()
@@ -62,7 +62,7 @@ def roofline(
         walks: list[Walk] = []
         for facts, scale in track(pairs, "measuring", console=Console(stderr=True), transient=True):
             enhancer = load(facts.name, scale, settings.device, threads=threads, catalog=catalog)
-            reaches.append(reach(enhancer, gmacs(facts, scale, catalog), peaks))
+            reaches.append(reach(enhancer, catalog, peaks))
             walks.append(walk(enhancer, clip, limits))
         best = {dtype: max(peak.once() for _ in range(5)) for dtype, peak in peaks.items()}
         figures = {
@@ -116,12 +116,12 @@ def _print(figures: dict[str, Any]) -> None:
         said = f"{flops / 1e9:.1f} GFLOP/s" if flops else f"no kernels: {figures['no_peak'][dtype]}"
         out.print(f"matrix peak, {dtype}: {said}")
     out.print(f"memory: {figures['memory_bytes_per_s'] / 1e9:.1f} GB/s, read and written\n")
-    table = Table("network", "scale", "runs as", "type", "GMACs a tile", "ms a tile", "share of peak", box=None)
+    table = Table("network", "scale", "runs as", "type", "GMACs a tile", "ms a tile", "of peak", "as written", box=None)
     for each in figures["networks"]:
-        share = "–" if each["share"] is None else f"{each['share']:.0%}"
+        shares = ["–" if each[kind] is None else f"{each[kind]:.0%}" for kind in ("share", "written")]
         amount = f"{each['gmacs']:.2f}" if each["gmacs"] else "–"
         table.add_row(
-            each["model"], f"×{each['scale']}", each["form"], each["dtype"], amount, f"{each['ms']:.1f}", share
+            each["model"], f"×{each['scale']}", each["form"], each["dtype"], amount, f"{each['ms']:.1f}", *shares
         )
     out.print(table)
     stages = list(figures["stages"][0]["shares"]) if figures["stages"] else []

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from media.limits import ProbeLimits
 from media.moving import write_moving
@@ -50,6 +51,7 @@ class Reach:
     gmacs: float  # of one tile; 0 where nothing of it is convolutions
     ms: float  # of one tile, median
     share: float | None  # of the peak of its type, median of ratios; None without MACs
+    written: float | None  # the same of the network as written, in float32, without its quicker form
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +98,28 @@ def enhancers(catalog: Catalog, names: Sequence[str] | None) -> list[tuple[Model
     return pairs
 
 
-def gmacs(facts: ModelFacts, scale: int, catalog: Catalog) -> float:
-    """Of one tile, by the network as written: a quicker form does not count for less."""
-    network = build(facts, scale, read_state(catalog, facts)).eval()
-    return 0.0 if not facts.learned else cost(network, (1, 3, facts.tile, facts.tile)).macs / 1e9
+def reach(enhancer: Enhancer, catalog: Catalog, peaks: dict[torch.dtype, MatrixPeak], rounds: int = 7) -> Reach:
+    """How near the network comes to the peak; network and peak take turns, the median of their ratios counts.
 
-
-def reach(enhancer: Enhancer, each_gmacs: float, peaks: dict[torch.dtype, MatrixPeak], rounds: int = 7) -> Reach:
-    """How near the network comes to the peak; network and peak take turns, the median of their ratios counts."""
+    MACs are those of the network as written: a quicker form does not count for less.
+    """
     facts, clock = enhancer.facts, Clock(enhancer.device)
+    network = build(facts, enhancer.scale, read_state(catalog, facts)).eval()
+    each_gmacs = cost(network, (1, 3, facts.tile, facts.tile)).macs / 1e9 if facts.learned else 0.0
+    network = network.to(enhancer.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     count = enhancer.at_once(facts.tile, facts.tile) or facts.batch or 1
     x = torch.rand(count, 3, facts.tile, facts.tile, generator=torch.Generator().manual_seed(0)).to(enhancer.device)
     x = x.contiguous(memory_format=torch.channels_last)
+    flops = 2e9 * each_gmacs * count
     enhancer.compute(x)
-    times, shares = [], []
+    _written(network, x)
+    times, shares, written = [], [], []
     for _ in range(rounds):
-        peak = peaks[enhancer.dtype].once() if each_gmacs else 0.0
         times.append(clock.seconds(lambda: enhancer.compute(x)) / count)
-        if each_gmacs:
-            peak = (peak + peaks[enhancer.dtype].once()) / 2
-            shares.append(2e9 * each_gmacs / times[-1] / peak)
+        if flops:
+            shares.append(flops / count / times[-1] / peaks[enhancer.dtype].once())
+            seconds = clock.seconds(lambda: _written(network, x))
+            written.append(flops / seconds / peaks[torch.float32].once())
     return Reach(
         facts.name,
         enhancer.scale,
@@ -124,7 +128,13 @@ def reach(enhancer: Enhancer, each_gmacs: float, peaks: dict[torch.dtype, Matrix
         each_gmacs,
         1000 * statistics.median(times),
         statistics.median(shares) if shares else None,
+        statistics.median(written) if written else None,
     )
+
+
+@torch.inference_mode()
+def _written(network: nn.Module, x: Tensor) -> None:
+    network(x)
 
 
 def walk(enhancer: Enhancer, clip: Path, limits: ProbeLimits) -> Walk:
