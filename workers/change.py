@@ -29,9 +29,9 @@ class ChangeSettings:
     square: float = 100.0  # of a block of 8 x 8: mean square
     mean: float = 8.0  # of a quarter of a block: mean
     colour: float = 60.0  # of a block: mean square of both colour differences
-    tile: float = 8.0  # of a tile: mean square
-    drift: float = 1.25  # of a tile: mean, whatever the noise; what drifts slowly is caught by it
-    budget: float = 2.5  # mean square that kept tiles may add to what stands still: 2.5 is 44 dB, so that 42 are kept
+    tile: float = 10.0  # of a tile: mean square
+    drift: float = 1.6  # of a tile: mean, whatever the noise; what drifts slowly is caught by it
+    budget: float = 2.8  # mean square that kept tiles may add to what stands still: 43.7 dB, so that 42 are kept
     budget_moving: float = 0.8  # ... and to what moves
     aim: float = 4.1  # 42 dB: where noise makes more than this of it, the noise is said to bound
     over_square: float = 6.0  # times what noise explains
@@ -55,18 +55,23 @@ def explained(floor: Floor, level: Floats, allowance: Floats) -> tuple[Floats, F
     return luma + more, means + half, colour + half
 
 
-def excess(apart: Difference, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings) -> Floats:
-    """(n,) how far each tile's worst measure lies beyond its bound: over 1, something changed."""
+def moved(apart: Difference, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings) -> Floats:
+    """(n,) how far each tile's worst block lies beyond its bound: over 1, something in it moved."""
     luma, means, colour = noise
     blocks = np.maximum(
         apart.square / np.maximum(settings.square, settings.over_square * luma),
         apart.mean**2 / np.maximum(settings.mean**2, settings.over_mean * means),
     )
     blocks = np.maximum(blocks, apart.colour / np.maximum(settings.colour, settings.over_square * colour))
-    drift = (apart.average.mean(axis=1) / settings.drift) ** 2
+    return np.asarray(blocks.max(axis=1), np.float32)
+
+
+def strayed(apart: Difference, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings) -> Mask:
+    """(n,) tiles that have left what was enhanced as a whole, by light that drifts or by many small changes."""
+    luma, _, colour = noise
     bound = np.maximum(settings.tile, settings.over_tile * (luma + colour).mean(axis=1))
-    tiles = np.maximum(drift, apart.total.mean(axis=1) / bound)
-    return np.asarray(np.maximum(blocks.max(axis=1), tiles), np.float32)
+    drift = np.abs(apart.average.mean(axis=1)) > settings.drift
+    return np.asarray(drift | (apart.total.mean(axis=1) > bound), np.bool_)
 
 
 def beside(tiles: Mask, columns: int) -> Mask:

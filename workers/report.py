@@ -109,7 +109,7 @@ def summarise(
         "consistency": {"applied": consistent, "how": CONSISTENT if consistent else None},
         "added": added.to_json(),
         "reuse": reuse.to_json(),
-        "fusion": reuse.fusion_json(bool(subject.requested.get("fuse"))),
+        "fusion": reuse.fusion_json(applied=bool(subject.requested.get("fuse"))),
         "reuse_share": round(reused / tiles, 4) if tiles else 0.0,
         "damage": {
             "packets": sum(end.damage["packets"] for end in ends),

@@ -145,11 +145,12 @@ class NoisyReuse:
         pumped = self._pumped(step, plain[0])
         self._noise.add(read_noise(step, level))
         noise = change.explained(self._noise.floor, level, self._allowance)
-        excess = change.excess(apart, noise, settings)
-        moved = excess > 1
+        beyond = change.moved(apart, noise, settings)
+        moved = beyond > 1
         nearer = change.beside(moved, self._columns) | (self._calm < settings.stays)
         self._calm = np.where(moved, 0, self._calm + 1)
-        found = self._stale | (excess > np.where(nearer, np.float32(settings.near), np.float32(1)))
+        found = self._stale | (beyond > np.where(nearer, np.float32(settings.near), np.float32(1)))
+        found |= change.strayed(apart, noise, settings)
         rest = apart.total.mean(axis=1)
         found |= change.due(self._frame, self._grid.count, self._refresh) & (rest > 0)
         found |= (self._calm == settings.settle) & (rest > LEAST_SETTLED)

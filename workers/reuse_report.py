@@ -73,7 +73,7 @@ class ReuseSummary:
         else:
             self._more += 1
 
-    def fusion_json(self, applied: bool) -> dict[str, Any]:
+    def fusion_json(self, *, applied: bool) -> dict[str, Any]:
         """What fusion did."""
         if not applied:
             return {"applied": False, "how": None}
@@ -107,8 +107,8 @@ class ReuseSummary:
 
 FUSED = (
     "where a tile stood still, the mean of up to 32 frames, its own and those before it, moved over each other to a "
-    "fraction of a pixel, was enhanced in the frame's place; what differs from that mean by less than noise explains is "
-    "averaged away"
+    "fraction of a pixel, was enhanced in the frame's place; what differs from that mean by less than noise explains "
+    "is averaged away"
 )
 NOTE = (
     "the source's noise is so strong that kept tiles cannot be held within the budget: they differ from newly enhanced "
