@@ -121,19 +121,17 @@ def _weighted(terms: list[tuple[Tensor, float]]) -> Tensor:
     """Sum of weighted tensors, term by term: no kernel that would choose its order by size."""
     terms = [(t, weight) for t, weight in terms if weight]
     total = terms[0][0] * terms[0][1]
-    part = torch.empty_like(total)
     for t, weight in terms[1:]:
-        total.add_(torch.mul(t, weight, out=part))
+        total.add_(t, alpha=weight)
     return total
 
 
 def _sums(samples: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Of equal-shaped tensors, and of their squares, element by element."""
     total, square = samples[0].clone(), samples[0] * samples[0]
-    part = torch.empty_like(square)
     for sample in samples[1:]:
         total.add_(sample)
-        square.add_(torch.mul(sample, sample, out=part))
+        square.addcmul_(sample, sample)
     return total, square
 
 
