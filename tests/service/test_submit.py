@@ -65,6 +65,8 @@ def test_a_form_upload_becomes_a_queued_job(service: Any, clip: Path) -> None:
         "quality": "standard",
         "keep_audio": False,
         "consistency": True,
+        "reuse": "on",
+        "fuse": False,
         "detail": 0.0,
     }
     assert body["source"] == {
