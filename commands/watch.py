@@ -44,7 +44,9 @@ def watch(
 ) -> None:
     """Enhance a camera live, until Ctrl-C."""
     from media.rtsp_session import parse_target
+    from models.catalog import Catalog
     from pipeline.camera_url import AddressError, parse_camera_url
+    from pipeline.usual_ladder import usual_ladder
     from workers.backoff import Backoff
     from workers.live_local import WatchOptions
     from workers.live_local import watch as watch_camera
@@ -69,7 +71,7 @@ def watch(
                 raise UnusableError("--push is no RTSP address; write it like rtsp://host:8554/name") from None
             outputs.append(Output("push", lambda: LivePush(lambda: target, Backoff().after)))
         first = model or settings.default_model
-        rungs = tuple(name.strip() for name in ladder.split(",") if name.strip()) if ladder else (first,)
+        rungs = tuple(name.strip() for name in ladder.split(",") if name.strip()) if ladder else usual_ladder(first, Catalog(settings.models_dir))
         if model is not None and rungs[0] != model:
             rungs = (model, *(name for name in rungs if name != model))
         options = WatchOptions(rungs, scale, target_height, budget, transport)

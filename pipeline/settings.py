@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     camera_workers: int = Field(
         default=2, ge=0, description="Camera worker processes started by `gleaner serve`; each runs one camera."
     )
-    default_model: str = Field(default="espcn-x4", description="Model used where a request names none.")
+    default_model: str = Field(default="glean-s-x4", description="Model used where a request names none.")
     upload_limit_bytes: int = Field(default=4096 * MIB, ge=1, description="Largest clip accepted.")
     disk_reserve_bytes: int = Field(
         default=512 * MIB, ge=0, description="Free space uploads must leave on the data disk."

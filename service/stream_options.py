@@ -18,6 +18,7 @@ from pipeline.job import ClipOptions
 from pipeline.options import OptionError, check
 from pipeline.settings import Settings
 from pipeline.stream import Stream, StreamOptions
+from pipeline.usual_ladder import usual_ladder
 from service.problems import ProblemError, invalid
 from service.stream_schemas import StreamChange, StreamRequest, StreamWishes
 
@@ -67,7 +68,7 @@ class Chooser:
         self, options: dict[str, Any], wanted: StreamWishes, stream: Stream | None, old: Mapping[str, str]
     ) -> Accepted:
         options["model"] = options.get("model") or self.settings.default_model
-        options["ladder"] = options.get("ladder") or ()
+        options["ladder"] = options.get("ladder") or usual_ladder(options["model"], self.catalog)
         urls: dict[str, str | None] = {}
         options["push_url"] = stream.options.push_url if stream else None
         if "push_url" in wanted.model_fields_set:
