@@ -71,7 +71,8 @@ def watch(
                 raise UnusableError("--push is no RTSP address; write it like rtsp://host:8554/name") from None
             outputs.append(Output("push", lambda: LivePush(lambda: target, Backoff().after)))
         first = model or settings.default_model
-        rungs = tuple(name.strip() for name in ladder.split(",") if name.strip()) if ladder else usual_ladder(first, Catalog(settings.models_dir))
+        rungs = tuple(name.strip() for name in ladder.split(",") if name.strip()) if ladder else ()
+        rungs = rungs or usual_ladder(first, Catalog(settings.models_dir))
         if model is not None and rungs[0] != model:
             rungs = (model, *(name for name in rungs if name != model))
         options = WatchOptions(rungs, scale, target_height, budget, transport)
