@@ -3,6 +3,9 @@
 Down at once, one rung at a time: when a frame of the rung comes late, takes too large a share of the time allowed, or
 when the rung keeps up with too few of the camera's frames. Up only after a quiet time and a probe: a whole frame given
 to the better rung beside the stream, so that trying costs no frame. Each failed try doubles the quiet time asked for.
+
+A rung whose model is still being loaded is cold: that frames do not come back is no reason then, for COLD_S at most. A
+probe that took long for no fault of the network's own, as its busy time tells, is repeated once before it counts.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ LEAST_JUDGED = 8  # frames, for a share to mean anything
 HOLD_S = 10.0  # quiet time before a better rung is probed; a step up must last twice as long to count as good
 HOLD_CAP_S = 300.0
 SETTLE_S = 2.0  # after `settle`: slow frames are no reason, since they pay for what is opened and loaded
+COLD_S = 25.0  # for the first frame of a rung to come back: models are loaded when the first frame asks for them
+AGAIN_S = 3.0  # after a probe that had to wait for something else than the network
 _BIN_S = 0.25
 
 
@@ -62,7 +67,9 @@ class Ladder:
         self._settled_at = now
         self._good_at: float | None = None  # from when on the step up to this rung counts as good
         self._failed = [0] * len(rungs)  # tries in a row to climb to each rung that failed
-        self._probing = False
+        self._warm: set[str] = set()  # rungs that have answered
+        self._cold_until = now
+        self._probing = self._excused = False
         self._bins: deque[_Bin] = deque()
 
     @property
@@ -75,9 +82,36 @@ class Ladder:
         failed = self._failed[self._at - 1] if self._at else 0
         return float(min(HOLD_CAP_S, HOLD_S * 2**failed))
 
+    @property
+    def probing(self) -> bool:
+        """Whether what comes of a probe is still of interest."""
+        return self._probing
+
+    def cold(self, now: float) -> bool:
+        """Whether the rung may take its time: it has not answered yet, or a worker may be loading what is probed."""
+        if self._probing and self.rungs[self._at - 1] not in self._warm:
+            return True
+        return self.rung not in self._warm and now < self._cold_until
+
     def settle(self, now: float) -> None:
         """Everything begins anew (a first frame, another size): the next frames are slow for no fault of the rung's."""
         self._settled_at = now + SETTLE_S
+        self._warm.clear()
+        self._cold_until = now + COLD_S
+
+    def answered(self, now: float, rung: str, *, woken: bool = False) -> None:
+        """A frame of the rung came back. woken: after its patience, so that what piled up meanwhile is no reason."""
+        self._warm.add(rung)
+        if woken and rung == self.rung:
+            self._settled_at = max(self._settled_at, now + SETTLE_S)
+            self._quiet_since = now
+            self._bins.clear()
+
+    def silent(self, now: float, rung: str) -> Step | None:
+        """The first frame of a cold rung is not waited for any more."""
+        if rung != self.rung or rung in self._warm:
+            return None
+        return self._down(now, f"no frame came back for {COLD_S:.0f} s")
 
     def written(self, now: float, rung: str, lag_s: float, trouble: str = "") -> Step | None:
         """A frame went to the encoder `lag_s` after its arrival. Those begun on another rung don't count.
@@ -89,9 +123,10 @@ class Ladder:
         bin_ = self._bin(now)
         bin_.written += 1
         bin_.slowest_s = max(bin_.slowest_s, lag_s)
-        if now < self._settled_at:
+        if now < self._settled_at or (trouble and self.cold(now)):
             return None
         if trouble:
+            self._warm.discard(rung)  # its worker may be another by now
             return self._down(now, trouble, lag_s=lag_s)
         if lag_s > DOWN_SHARE * self.allowed_s:
             return self._down(now, f"a frame took {lag_s:.2f} s of the {self.allowed_s:.2f} s allowed", lag_s=lag_s)
@@ -112,18 +147,30 @@ class Ladder:
         self._probing = True
         return self.rungs[self._at - 1]
 
-    def probed(self, now: float, took_s: float | None, wanted: float) -> Step | None:
+    def probed(self, now: float, took_s: float | None, wanted: float, busy_s: float | None = None) -> Step | None:
         """What came of the probe. took_s: of the whole frame, None where it did not come back in time.
 
-        wanted: enhance workers that the stream would keep busy on that rung, per worker there is.
+        wanted: enhance workers that the stream would keep busy on that rung, per worker there is. busy_s: the
+        network's own part of `took_s`, where that is known.
         """
         if not self._probing:
             return None  # stepped down meanwhile
         self._probing = False
-        fits = took_s is not None and took_s <= PROBE_SHARE * self.allowed_s and wanted * LEAST_KEPT <= UP_KEPT
+        most_s, above = PROBE_SHARE * self.allowed_s, self.rungs[self._at - 1]
+        first = above not in self._warm
+        if took_s is not None:
+            self._warm.add(above)
+        fits = took_s is not None and took_s <= most_s and wanted * LEAST_KEPT <= UP_KEPT
         if not fits:
-            self._failed[self._at - 1] += 1
             self._quiet_since = now
+            # Loading, the network's first run or a queue: tried again soon, but not for ever, since queues may stay.
+            waited = took_s is not None and took_s > most_s and busy_s is not None and (first or busy_s <= most_s)
+            if waited and not self._excused:
+                self._excused = True
+                self._quiet_since = now - self.hold_s + AGAIN_S
+            else:
+                self._excused = False
+                self._failed[self._at - 1] += 1
             return None
         assert took_s is not None
         before = self.rung
@@ -147,12 +194,15 @@ class Ladder:
     def _stepped(self, now: float, before: str, down: bool, reason: str, figures: Mapping[str, float]) -> Step:
         self.reason = reason
         self._since = self._quiet_since = now
-        self._probing = False
+        self._cold_until = now + COLD_S
+        self._probing = self._excused = False
         self._bins.clear()
         return Step(now, before, self.rung, down, reason, {**figures, "allowed_s": self.allowed_s})
 
     def _judge_drops(self, now: float) -> Step | None:
-        if now - max(self._since, self._settled_at) < WATCH_S:  # drops of the first moments are the step's own
+        if (
+            self.cold(now) or now - max(self._since, self._settled_at) < WATCH_S
+        ):  # drops of the first moments are the step's own
             return None
         written, dropped, _ = self._recent(now)
         arrived = written + dropped

@@ -3,6 +3,9 @@
 A state machine that is told the time and never waits: whoever owns it asks the plane and the camera (workers/live.py),
 and a test can run it against a simulated plane and clock. At most `window` frames are in flight. One that is not back
 when its patience ends is shown resized and its result, should it come, is ignored.
+
+The first frame of a rung may have to wait until a model is loaded. Where its patience ends before it has come back, it
+stays on the plane, and the frames after it are shown resized at once until it does.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 
 from media.live_types import LiveFrame
 from media.types import Image
-from workers.ladder import Ladder, Step
+from workers.ladder import COLD_S, Ladder, Step
 from workers.live_picture import LivePicture
 from workers.plane import Enhanced
 from workers.rungs import LivePlan, Rung
@@ -26,6 +29,7 @@ from workers.slot import Arrived
 
 PATIENCE_SHARE = 0.5  # of the time allowed: what is left is for composing, encoding and the frames behind
 MOST_PATIENCE_S = 8.0  # below the lease, after which what a dead worker held goes to another
+LOADING = "the model is still being loaded"
 RATE_SHARE = 0.1  # of the newest interval in the running mean
 
 
@@ -73,6 +77,8 @@ class _InFlight:
 
 @dataclass(slots=True)
 class _Probe:
+    """A frame on the plane that is not shown."""
+
     number: int
     rung: str
     begun: float
@@ -101,6 +107,7 @@ class LiveFrames:
         self._picture: LivePicture | None = None
         self._numbers = numbers or count(1)
         self._probe: _Probe | None = None
+        self._waking: _Probe | None = None  # the first frame of a cold rung
         self._interval_s: float | None = None
         self._last_at = 0.0
         self._changed_share = 1.0
@@ -120,7 +127,7 @@ class LiveFrames:
     @property
     def busy(self) -> bool:
         """Whether anything is in flight, probes included."""
-        return bool(self._in_flight) or self._probe is not None
+        return bool(self._in_flight) or self._probe is not None or self._waking is not None
 
     def wait_s(self, now: float) -> float:
         """How long until a frame in flight runs out of patience; infinity where there is none."""
@@ -141,7 +148,9 @@ class LiveFrames:
         self._measure(arrived.at, len(changed) / picture.grid.count)
         item = _InFlight(self._next(), arrived, changed, picture, arrived.at + self.patience_s)
         self._in_flight.append(item)
-        if len(changed) and not picture.rung.local:
+        if self._waking is not None and self._waking.rung == picture.rung.name:
+            item.result = Enhanced(item.number, "failed", None, LOADING)
+        elif len(changed) and not picture.rung.local:
             problem = self._plane.submit(item.number, picture.grid.cut(image, changed), picture.rung)
             if problem:
                 item.result = Enhanced(item.number, "failed", None, problem)
@@ -150,21 +159,26 @@ class LiveFrames:
     def done(self, result: Enhanced, now: float) -> None:
         """A frame came back."""
         if self._probe is not None and result.frame == self._probe.number:
-            self._end_probe(None if result.tiles is None else now - self._probe.begun)
+            self._end_probe(None if result.tiles is None else now - self._probe.begun, busy_s=result.busy_s or None)
+        if self._waking is not None and result.frame == self._waking.number:
+            self._ladder.answered(now, self._waking.rung, woken=True)
+            self._waking = None
         for item in self._in_flight:
             if item.number == result.frame:
                 item.result = result
+                self._ladder.answered(now, item.picture.rung.name)
 
     def ready(self, now: float) -> Iterator[Shown]:
         """Frames to show now, in their order. Each is to be encoded before the next is asked for, then `shown` told."""
         self._expire_probe(now)
+        self._expire_waking(now)
         while self._in_flight and (shown := self._show(self._in_flight[0], now)) is not None:
             self._in_flight.popleft()
             yield shown
 
     def shown(self, shown: Shown, now: float) -> None:
         """The frame goes to the encoder."""
-        trouble = shown.detail if shown.how in ("late", "resized") and shown.detail else ""
+        trouble = shown.detail if shown.how in ("late", "resized") and shown.detail != LOADING else ""
         self._note(self._ladder.written(now, shown.rung, now - shown.arrived_at, trouble))
 
     def abandon(self) -> None:
@@ -175,6 +189,9 @@ class LiveFrames:
         if self._probe is not None:
             self._plane.abandon(self._probe.number)
             self._probe = None
+        if self._waking is not None:
+            self._plane.abandon(self._waking.number)
+            self._waking = None
 
     def _show(self, item: _InFlight, now: float) -> Shown | None:
         picture, result, frame = item.picture, item.result, item.arrived.frame
@@ -190,7 +207,7 @@ class LiveFrames:
                 picture.resize(frame.image, item.changed)
                 detail = result.detail
             elif now >= item.deadline:
-                self._plane.abandon(item.number)
+                self._give_up(item, now)
                 picture.resize(frame.image, item.changed)
                 how, detail = "late", f"a frame was not back within {self.patience_s:.2f} s"
             else:
@@ -221,7 +238,7 @@ class LiveFrames:
         self._changed_share += RATE_SHARE * (changed_share - self._changed_share)
 
     def _begin_probe(self, image: Image, plan: LivePlan, now: float) -> None:
-        name = self._ladder.probe(now)
+        name = self._ladder.probe(now) if self._waking is None else None
         if name is None:
             return
         rung = plan.rungs[name]
@@ -230,22 +247,37 @@ class LiveFrames:
         if self._plane.submit(self._probe.number, grid.cut(image, np.arange(grid.count)), rung):
             self._end_probe(None)
 
+    def _give_up(self, item: _InFlight, now: float) -> None:
+        """The frame is not waited for any more; on the plane it stays where it is the first of a cold rung."""
+        rung = item.picture.rung.name
+        if self._waking is None and rung == self._ladder.rung and self._ladder.cold(now):
+            self._waking = _Probe(item.number, rung, now)
+        else:
+            self._plane.abandon(item.number)
+
+    def _expire_waking(self, now: float) -> None:
+        waking = self._waking
+        if waking is not None and not (waking.rung == self._ladder.rung and self._ladder.cold(now)):
+            self._plane.abandon(waking.number)
+            self._waking = None
+            self._note(self._ladder.silent(now, waking.rung))
+
     def _expire_probe(self, now: float) -> None:
         if self._probe is None:
             return
-        if now - self._probe.begun >= self.patience_s:
+        if now - self._probe.begun >= COLD_S or not self._ladder.probing:
             self._plane.abandon(self._probe.number)
             self._end_probe(None, now)
 
-    def _end_probe(self, took_s: float | None, now: float | None = None) -> None:
+    def _end_probe(self, took_s: float | None, now: float | None = None, busy_s: float | None = None) -> None:
         assert self._probe is not None
         at = self._probe.begun + (took_s or 0.0) if now is None else now
         self._probe = None
         wanted = float("inf")
         if took_s is not None:
-            each_s = took_s * self._changed_share
+            each_s = (busy_s or took_s) * self._changed_share
             wanted = each_s / max(1e-3, self._interval_s or 1.0) / self._plane.workers()
-        self._note(self._ladder.probed(at, took_s, wanted))
+        self._note(self._ladder.probed(at, took_s, wanted, busy_s))
 
     def _note(self, step: Step | None) -> None:
         if step is not None:

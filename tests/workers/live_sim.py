@@ -47,15 +47,23 @@ def live_frame(seconds: float, *, seed: int, width: int = SIDE, height: int = SI
 
 
 class SimPlane:
-    """Workers that take `cost[model]` seconds a frame; `kill` ends one with the frame in its hands."""
+    """Workers that take `cost[model]` seconds a frame; `kill` ends one with the frame in its hands.
+
+    load: seconds that a worker needs for a model before its first frame of it; replies then tell the network's time.
+    """
 
     def __init__(
-        self, cost: dict[str, float], workers: int, others: Callable[[float], float] = lambda now: 1.0
+        self,
+        cost: dict[str, float],
+        workers: int,
+        others: Callable[[float], float] = lambda now: 1.0,
+        load: dict[str, float] | None = None,
     ) -> None:
-        self._cost, self._others = cost, others
+        self._cost, self._others, self._load = cost, others, load
+        self._loaded: set[tuple[int, str]] = set()
         self._free_at = [0.0] * workers
         self._queue: deque[tuple[int, str, int]] = deque()
-        self._running: list[tuple[float, int, int, str]] = []  # ends, worker, frame, model
+        self._running: list[tuple[float, int, int, float]] = []  # ends, worker, frame, the network's time
         self._tiles: dict[int, NDArray[Any]] = {}
         self._scale: dict[int, int] = {}
         self.most_held = 0
@@ -80,7 +88,9 @@ class SimPlane:
         self._running = [entry for entry in self._running if entry[1] != worker]
 
     def revive(self, worker: int, now: float) -> None:
+        """Another process in its place, which has loaded nothing."""
         self._free_at[worker] = now
+        self._loaded = {(who, model) for who, model in self._loaded if who != worker}
 
     def advance(self, now: float) -> list[Enhanced]:
         """What the workers have finished by now; they take up what waits."""
@@ -88,11 +98,11 @@ class SimPlane:
         while True:
             for entry in sorted(entry for entry in self._running if entry[0] <= now):
                 self._running.remove(entry)
-                _, _, frame, _ = entry
+                _, _, frame, busy_s = entry
                 tiles, scale = self._tiles.pop(frame, None), self._scale.pop(frame)
                 if tiles is not None:
                     big = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
-                    finished.append(Enhanced(frame, "enhanced", big))
+                    finished.append(Enhanced(frame, "enhanced", big, "", busy_s))
             if not self._queue:
                 return finished
             worker = int(np.argmin(self._free_at))
@@ -100,9 +110,12 @@ class SimPlane:
                 return finished
             frame, model, _ = self._queue.popleft()
             if frame in self._tiles:  # an abandoned one costs nothing
-                ends = max(self._free_at[worker], now - 0.01) + self._cost[model] * self._others(now)
-                self._free_at[worker] = ends
-                self._running.append((ends, worker, frame, model))
+                begins, cost_s = max(self._free_at[worker], now - 0.01), self._cost[model] * self._others(now)
+                if self._load is not None and (worker, model) not in self._loaded:
+                    begins += self._load[model]
+                    self._loaded.add((worker, model))
+                self._free_at[worker] = begins + cost_s
+                self._running.append((begins + cost_s, worker, frame, 0.0 if self._load is None else cost_s))
 
 
 @dataclass

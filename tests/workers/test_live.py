@@ -96,8 +96,9 @@ def test_a_plane_that_never_answers_stops_the_stream_for_no_longer_than_patience
         serve(Behaviour(rate=10)) as camera,
         Watched(CameraSource(camera.url), lambda name, scale: dead, tmp_path / "live", budget_s=1.25) as watched,
     ):
-        wait_for(lambda: watched.tally.how.get("resized", 0) > 10, 15)
-        assert watched.ladder.rung == "lanczos"
+        wait_for(lambda: watched.ladder.rung == "lanczos", 15)  # the first frame's 4 s might be its model's loading
+        frames = watched.tally.frames
+        wait_for(lambda: watched.tally.frames > frames + 10, 15)
     assert watched.told.frames[0][1] == "late"
     assert watched.tally.late >= 1
     assert max(watched.told.pauses()) < watched.frames.patience_s + 0.3
