@@ -35,7 +35,18 @@ def test_both_ways_of_uploading_are_described() -> None:
     assert set(content) == {"multipart/form-data", "application/octet-stream", "video/*"}
     form = content["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
-    options = {"model", "scale", "target_height", "codec", "quality", "keep_audio", "consistency", "detail", "reuse", "fuse"}
+    options = {
+        "model",
+        "scale",
+        "target_height",
+        "codec",
+        "quality",
+        "keep_audio",
+        "consistency",
+        "detail",
+        "reuse",
+        "fuse",
+    }
     assert {"file", *options} == set(form["properties"])
     assert "#/$defs" not in str(form)
 
