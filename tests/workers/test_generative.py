@@ -88,7 +88,7 @@ def test_a_clip_goes_through_the_local_loop(
     source, out = tmp_path / "in.mkv", tmp_path / "out.mkv"
     write_clip(source, codec="ffv1", pix_fmt="bgr0", size=size, frames=3)
     settings = Settings(threads=1, models_dir=folder, batch_tiles=5)
-    options = ClipOptions(model=name, scale=4, codec="ffv1")
+    options = ClipOptions(model=name, scale=4, codec="ffv1", reuse="exact")
     plan = decide_local(source, out, options, settings)
     summary = enhance_local(source, out, plan, settings, None, on_frame=lambda _: None)
     assert summary["frames"]["enhanced"] == summary["frames"]["written"] == 3
