@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+
+from media.moments import moment
 
 VERSION = 9  # of the draft; RFC 8216 alone asks for 6, for EXT-X-MAP
 PARTS_LISTED = 3  # target durations from the end within which parts are listed (the draft's 6.2.2)
@@ -75,7 +77,7 @@ def playlist(
         if segment.discontinuity or segment.init != init:
             init = segment.init
             lines.append(f'#EXT-X-MAP:URI="{init_name(init)}"')
-        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date_time(segment.program_date_time)}")
+        lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{moment(segment.program_date_time)}")
         if segment.number >= with_parts:
             lines += [part_line(segment.number, index, part) for index, part in enumerate(segment.parts)]
         if segment is not growing:
@@ -120,13 +122,6 @@ def rounded(duration_s: float) -> int:
     return math.floor(duration_s + 0.5)
 
 
-def date_time(unix_s: float) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    milliseconds = round(unix_s * 1000)
-    moment = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
-
-
 @dataclass(frozen=True, slots=True)
 class Left:
     """What an owner before left: its last playlist."""
@@ -148,7 +143,7 @@ def read_back(text: str) -> Left:
     header: dict[str, float] = {"#EXT-X-PART-INF:PART-TARGET": 0.0}
     segments: list[Segment] = []
     number = era = init = 0
-    discontinuity, moment, parts = False, 0.0, list[Part]()
+    discontinuity, began, parts = False, 0.0, list[Part]()
     duration = 0.0
     for line in text.splitlines():
         name, _, value = line.partition("=" if line.startswith("#EXT-X-PART-INF") else ":")
@@ -163,18 +158,18 @@ def read_back(text: str) -> Left:
         elif (found := _MAP.match(line)) is not None:
             init = int(found[1])
         elif name == "#EXT-X-PROGRAM-DATE-TIME":
-            moment = datetime.fromisoformat(value).timestamp()
+            began = datetime.fromisoformat(value).timestamp()
         elif (found := _PART.match(line)) is not None:
             parts.append(Part(float(found[1]), found[2] is not None))
         elif name == "#EXTINF":
             duration = float(value.rstrip(","))
         elif line and not line.startswith("#"):
-            segments.append(Segment(number, duration, moment, init, era, discontinuity, tuple(parts)))
+            segments.append(Segment(number, duration, began, init, era, discontinuity, tuple(parts)))
             number, discontinuity, parts = number + 1, False, []
     growing = None
     if parts:
         so_far = sum(part.duration_s for part in parts)
-        growing = Segment(number, so_far, moment, init, era, discontinuity, tuple(parts))
+        growing = Segment(number, so_far, began, init, era, discontinuity, tuple(parts))
     try:
         target_s = int(header["#EXT-X-TARGETDURATION"])
     except KeyError as error:

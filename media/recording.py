@@ -22,13 +22,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from media.fragments import mux_packet
+from media.kept_files import expired
 from media.live_encoder import Encoded
 from media.live_types import CLOCK, TICK
+from media.moments import stamped
 from media.partfile import FULL
-from media.recording_files import Recording, expired, list_recordings, recording_name
+from media.recording_files import list_recordings, recording_name
 from media.types import MediaError
-
-__all__ = ["Recorder", "Recording", "expired", "list_recordings"]
 
 LONGEST_S = 10.0  # a frame that lasts longer is a gap: a new file begins behind it
 DEFAULT_STEP = CLOCK // 25  # of a file's only frame
@@ -44,7 +44,7 @@ OPTIONS = {
 class Recorder:
     """Records one stream into a folder of its own. Not thread-safe; to be closed.
 
-    keep_s, keep_bytes: see `media.recording_files.expired`; looked at whenever a file is closed. What a crash left is
+    keep_s, keep_bytes: see `media.kept_files.expired`; looked at whenever a file is closed. What a crash left is
     finished at the start, and otherwise removed. `clock` gives Unix seconds. Raises MediaError: "disk-full",
     "recording-failed".
     """
@@ -184,11 +184,7 @@ def finish_leftover(path: Path) -> None:
 
 def started(path: Path) -> float:
     """Unix seconds from the name of a growing file. Raises ValueError."""
-    name = path.name.removeprefix(".").removesuffix(GROWING)
-    moment, _, rest = name.partition("Z_")
-    if not rest:
-        raise ValueError("no growing file")
-    return datetime.strptime(moment + "000", "%Y-%m-%dT%H-%M-%S-%f").replace(tzinfo=UTC).timestamp()
+    return stamped(path.name.removeprefix(".").partition("_")[0])
 
 
 def _remux(path: Path, out: Path) -> float:

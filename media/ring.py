@@ -19,10 +19,11 @@ import av.error
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from media.kept_files import expired
 from media.live_types import CLOCK, CameraFacts
 from media.parameter_sets import parameter_sets, with_start_codes
 from media.ring_cut import Cut, cut
-from media.ring_files import RingFile, expired, list_files, list_ranges
+from media.ring_files import RingFile, list_files, list_ranges
 
 __all__ = ["Cut", "SourceRing", "cut", "list_ranges"]
 
@@ -133,9 +134,10 @@ class SourceRing:
         closed = current.close(end)
         self._reached = closed.end
         files = list_files(self._folder)
-        for file in expired(files, closed.end, self._keep_s, self._keep_bytes):
+        gone = expired(files, closed.end, self._keep_s, self._keep_bytes)
+        for file in gone:
             (self._folder / file.name).unlink(missing_ok=True)
-        self.bytes = sum(file.bytes for file in list_files(self._folder))
+        self.bytes = sum(file.bytes for file in files) - sum(file.bytes for file in gone)
 
     def _abandon(self) -> None:
         current, self._open = self._open, None

@@ -1,12 +1,12 @@
-"""The files of a ring: their names, which tell when, and which of them have had their time. Knows no packets."""
+"""The files of a ring: their names, which tell when. Knows no packets."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from media.kept_files import list_named
 from media.live_types import CLOCK
 
 NAME = re.compile(r"(\d{1,20})_(\d{1,15})_(\d{1,15})\.mov")
@@ -38,18 +38,7 @@ class RingFile:
 
 def list_files(folder: Path) -> list[RingFile]:
     """The closed files, in the order they were kept. Empty without such a folder; others' files are left alone."""
-    files: list[RingFile] = []
-    try:
-        entries = list(folder.iterdir())
-    except FileNotFoundError:
-        return []
-    for entry in entries:
-        if match := NAME.fullmatch(entry.name):
-            try:
-                size = entry.stat().st_size
-            except FileNotFoundError:  # it has just had its time
-                continue
-            files.append(RingFile(int(match[1]), int(match[2]), int(match[3]), size))
+    files = [RingFile(int(match[1]), int(match[2]), int(match[3]), size) for match, size in list_named(folder, NAME)]
     # Not by their start: where a clock runs too fast, files of one session reach into the next.
     return sorted(files, key=lambda file: (file.session_us, file.first))
 
@@ -63,15 +52,3 @@ def list_ranges(folder: Path) -> list[tuple[float, float]]:
         else:
             ranges.append((file.start, file.end))
     return ranges
-
-
-def expired(files: Sequence[RingFile], now: float, keep_s: float, keep_bytes: int) -> list[RingFile]:
-    """Those to delete: too old at `now`, or, the oldest first, more than may be kept. files: as `list_files`."""
-    total = sum(file.bytes for file in files)
-    gone: list[RingFile] = []
-    for file in files:
-        if file.end >= now - keep_s and total <= keep_bytes:
-            continue
-        gone.append(file)
-        total -= file.bytes
-    return gone

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from media.kept_files import list_named
+from media.moments import STAMP, stamp, stamped
 from pipeline.stream_options import StreamOptions
 
-NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)-(\d{3})Z_(-?\d{1,13})\.jsonl")
+NAME = re.compile(rf"({STAMP})_(-?\d{{1,13}})\.jsonl")
 MINUTE_S = 60.0
 LONGEST_LINE = 64 * 1024  # bytes; what is longer is no line of ours
 SLACK_S = 2.0  # lines of a file keep within so much of the file's distance between the clocks
@@ -58,48 +59,20 @@ def minute_of(at: float) -> float:
     return at // MINUTE_S * MINUTE_S
 
 
-def moment(at: float) -> str:
-    """RFC 3339, UTC, to the nearest millisecond as names of recordings are; texts of moments sort as they do."""
-    milliseconds = round(at * 1000)
-    return f"{datetime.fromtimestamp(milliseconds // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
-
-
 def log_name(start: float, offset_ms: int) -> str:
-    milliseconds = round(start * 1000)
-    at = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{at:%Y-%m-%dT%H-%M-%S}-{milliseconds % 1000:03d}Z_{offset_ms}.jsonl"
+    return f"{stamp(start)}_{offset_ms}.jsonl"
 
 
 def list_logs(folder: Path) -> list[LogFile]:
     """By their beginning. Empty where there is no such folder; others' files are left alone."""
     files: list[LogFile] = []
-    try:
-        entries = list(folder.iterdir())
-    except FileNotFoundError:
-        return []
-    for entry in entries:
-        match = NAME.fullmatch(entry.name)
-        if match is None:
-            continue
+    for match, size in list_named(folder, NAME):
         try:
-            at = datetime.strptime(match[1], "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
-            size = entry.stat().st_size
-        except (ValueError, FileNotFoundError):  # no date, or it has just had its time
+            start = stamped(match[1])
+        except ValueError:  # no date
             continue
-        files.append(LogFile(entry.name, at.timestamp() + int(match[2]) / 1000, int(match[3]) / 1000, size))
+        files.append(LogFile(match[0], start, int(match[2]) / 1000, size))
     return sorted(files, key=lambda file: (file.start, file.name))
-
-
-def expired(files: Sequence[LogFile], now: float, keep_s: float, keep_bytes: int) -> list[LogFile]:
-    """Those to delete: too old at `now`, or, the oldest first, more bytes than may be kept. files: by beginning."""
-    total = sum(file.bytes for file in files)
-    gone: list[LogFile] = []
-    for file in files:
-        if file.end >= now - keep_s and total <= keep_bytes:
-            continue
-        gone.append(file)
-        total -= file.bytes
-    return gone
 
 
 def log_bounds(options: StreamOptions) -> tuple[float, int]:

@@ -15,8 +15,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
+from media.moments import moment
 from pipeline.stream import Stream
-from pipeline.stream_log import LogFile, line_of, list_logs, moment, read_lines
+from pipeline.stream_log import LogFile, line_of, list_logs, read_lines
 from service.backend import Backend, Given
 from service.moments import Moment
 from service.names import content_disposition

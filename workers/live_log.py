@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.stream_log import moment
+from media.moments import moment
 from workers.live_frames import Shown
 
 WAIT_S = 10.0  # for the frame's lag; the line says none after that

@@ -18,7 +18,8 @@ from typing import Any, Self
 
 import structlog
 
-from pipeline.stream_log import SLACK_S, expired, line_of, list_logs, log_name, minute_of
+from media.kept_files import expired
+from pipeline.stream_log import SLACK_S, line_of, list_logs, log_name, minute_of
 from workers.live_log import LogLine
 
 log = structlog.get_logger(__name__)

@@ -6,6 +6,7 @@ import pytest
 
 from media import hls
 from media.hls import Left, Part, Segment, leaving_count, playlist, read_back
+from media.moments import moment
 from tests.media import hls_rules
 
 PARTS = (Part(0.5, True), Part(0.5, False), Part(0.5, False), Part(0.5, False))
@@ -91,5 +92,5 @@ def test_durations_are_rounded_half_up(seconds: float, whole: int) -> None:
 
 
 def test_moments_have_milliseconds_in_utc() -> None:
-    assert hls.date_time(1_790_000_000.0004) == "2026-09-21T14:13:20.000Z"
-    assert hls.date_time(1_789_999_999.9996) == "2026-09-21T14:13:20.000Z"
+    assert moment(1_790_000_000.0004) == "2026-09-21T14:13:20.000Z"
+    assert moment(1_789_999_999.9996) == "2026-09-21T14:13:20.000Z"

@@ -12,9 +12,10 @@ import av
 import pytest
 
 from media.fragments import boxes
+from media.kept_files import expired
 from media.live_encoder import Encoded
 from media.recording import Recorder
-from media.recording_files import Recording, expired, list_recordings, recording_name
+from media.recording_files import Recording, list_recordings, recording_name
 from media.types import MediaError
 from tests.media.live_frames import START, coded, number, steady
 

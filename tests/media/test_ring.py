@@ -11,13 +11,14 @@ import pytest
 
 from media.colour import decide_tags
 from media.examine import examine
+from media.kept_files import expired
 from media.live_types import CLOCK, CameraFacts
 from media.opening import open_input
 from media.parameter_sets import parameter_sets
 from media.probe import probe
 from media.reader import VideoReader
 from media.ring import SourceRing, cut, list_ranges
-from media.ring_files import APART_S, RingFile, expired, list_files
+from media.ring_files import APART_S, RingFile, list_files
 from media.types import ClipFacts, MediaError, VideoFrame
 from tests.media.camera_material import material
 from tests.media.clips import CLOSED_GOPS, LIMITS, NO_B_FRAMES, write_clip

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from media.kept_files import expired
+from media.moments import moment
 from pipeline.stream import RetentionOptions, StreamOptions
-from pipeline.stream_log import LogFile, expired, line_of, list_logs, log_bounds, log_name, moment, read_lines
+from pipeline.stream_log import LogFile, line_of, list_logs, log_bounds, log_name, read_lines
 
 BEGAN = 1_763_841_240.0  # 2025-11-22T19:54:00Z
 
