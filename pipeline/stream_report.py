@@ -22,7 +22,10 @@ def as_seen(stream: Stream, raw: bytes | None, reporting: bool, now: float) -> S
         return StreamStatus(state=StreamState.STOPPED, since=stream.changed_at, updated_at=stream.changed_at)
     last = None if raw is None else StreamStatus.model_validate_json(raw)
     if last is not None and reporting:
-        return last
+        if last.retry_at is None or now < last.retry_at:
+            return last
+        trying = {"state": StreamState.CONNECTING, "since": last.retry_at, "retry_at": None}  # as the next will say
+        return last.model_copy(update=trying)
     since = stream.changed_at if last is None else min(now, last.updated_at + REPORT_TTL_S)
     problem = _NOBODY if now - since > REPORT_TTL_S else None  # no news while it is only being handed on
     waiting = {"state": StreamState.WAITING, "since": since, "problem": problem, "retry_at": None}

@@ -69,7 +69,7 @@ class Standing:
 
     state: StreamState
     problem: Problem | None = None
-    retry_at: float | None = None  # Unix seconds
+    retry_at: float | None = None  # Unix seconds, to come
 
 
 class LiveSession:
@@ -136,11 +136,11 @@ class LiveSession:
         return self._frames.rung
 
     def standing(self) -> Standing:
-        if self._reader is None:
-            retry_at = time.time() + max(0.0, self._retry_at - time.monotonic())
+        left_s = self._retry_at - time.monotonic()
+        if self._reader is None and self._problem is not None and left_s > 0:
             state = StreamState.FAILED if self._slow else StreamState.BACKING_OFF
-            return Standing(state if self._problem else StreamState.CONNECTING, self._problem, retry_at)
-        if not self._had_frame:
+            return Standing(state, self._problem, time.time() + left_s)
+        if self._reader is None or not self._had_frame:
             return Standing(StreamState.CONNECTING, self._problem)
         age_s = time.monotonic() - self._newest_at
         if age_s > max(STALLED_S, 3 * (self._usual_s or 0.0)):

@@ -265,6 +265,19 @@ def test_reports_set_time_and_tell_of_what_is_new(redis: Redis) -> None:
     assert store.read_events(stream.id)[3].data["problem"] == {"code": OVER.code, "detail": OVER.detail}
 
 
+def test_a_moment_at_which_it_is_tried_again_is_never_a_past_one(redis: Redis) -> None:
+    now = 5000.0
+    store = StreamStore(redis, clock=lambda: now)
+    stream = store.create(make_stream())
+    epoch = store.begin_epoch(stream.id, "w1")
+    for state in (StreamState.BACKING_OFF, StreamState.FAILED):
+        store.set_status(stream.id, epoch, StreamStatus(state=state, since=0.0, problem=OVER, retry_at=now + 1))
+        assert (store.status(stream.id).state, store.status(stream.id).retry_at) == (state, now + 1)
+        now += 1
+        seen = store.status(stream.id)
+        assert (seen.state, seen.since, seen.retry_at, seen.problem) == (StreamState.CONNECTING, now, None, OVER)
+
+
 def test_where_nobody_reports_the_stream_waits_and_what_was_known_stays(redis: Redis) -> None:
     now = 1000.0
     store = StreamStore(redis, clock=lambda: now)

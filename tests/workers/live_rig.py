@@ -98,6 +98,7 @@ class Watched:
             journal=journal,
         )
         self.states: list[str] = []
+        self.standings: list[tuple[str, float | None]] = []  # each time round: state, and when it is tried again
         self.problem: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
 
@@ -125,7 +126,9 @@ class Watched:
             self.problem = error
 
     def _keep_going(self) -> bool:
-        state = self.session.standing().state.value
+        standing = self.session.standing()
+        state = standing.state.value
+        self.standings.append((state, standing.retry_at))
         if not self.states or self.states[-1] != state:
             self.states.append(state)
         return not self._stop.is_set()

@@ -81,8 +81,13 @@ def test_nobody_at_the_address_is_backing_off_and_stopping_is_quick(tmp_path: Pa
     with Watched(CameraSource(url), lambda name, scale: network, tmp_path / "live") as watched:
         wait_for(lambda: watched.session.standing().state == "backing-off", 10)
         assert watched.session.standing().problem.code == "camera-refused"
+        wait_for(lambda: watched.tally.reconnects >= 2, 10)
         began = time.monotonic()
     assert time.monotonic() - began < 2.0
+    assert {(state, retry_at is not None) for state, retry_at in watched.standings} == {
+        ("connecting", False),
+        ("backing-off", True),
+    }
 
 
 def test_a_camera_that_comes_and_goes_leaves_nothing_behind(
