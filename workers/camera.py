@@ -51,7 +51,7 @@ from workers.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 RING_BYTES_S = 2_500_000  # a second at most of what is kept of the source: 20 Mbit/s
-GIB = 1_000_000_000
+GIGABYTE = 1_000_000_000
 
 
 def run(stream_id: str) -> None:
@@ -207,7 +207,11 @@ class CameraOwner:
 
             outputs.append(Output(name, push))
         if record is not None:
-            folder, keep_s, keep = self._room.files.recordings(stream.id), record.hours * 3600, record.gigabytes * GIB
+            folder, keep_s, keep = (
+                self._room.files.recordings(stream.id),
+                record.hours * 3600,
+                record.gigabytes * GIGABYTE,
+            )
             outputs.append(Output("record", lambda: Recorder(folder, keep_s, round(keep))))
         return outputs
 

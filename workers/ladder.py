@@ -6,6 +6,7 @@ to the better rung beside the stream, so that trying costs no frame. Each failed
 
 A rung whose model is still being loaded is cold: that frames do not come back is no reason then, for COLD_S at most. A
 probe that took long for no fault of the network's own, as its busy time tells, is repeated once before it counts.
+Where there is no enhance worker at all it is the last rung at once, and the one that was left as soon as there is one.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class Ladder:
         self._warm: set[str] = set()  # rungs that have answered
         self._cold_until = now
         self._probing = self._excused = False
+        self._deserted_at: int | None = None  # the rung that was left since there is no enhance worker
         self._bins: deque[_Bin] = deque()
 
     @property
@@ -86,6 +88,11 @@ class Ladder:
     def probing(self) -> bool:
         """Whether what comes of a probe is still of interest."""
         return self._probing
+
+    @property
+    def deserted(self) -> bool:
+        """Nobody was there to enhance; who comes is to be told of by `somebody`."""
+        return self._deserted_at is not None
 
     def cold(self, now: float) -> bool:
         """Whether the rung may take its time: it has not answered yet, or a worker may be loading what is probed."""
@@ -112,6 +119,23 @@ class Ladder:
         if rung != self.rung or rung in self._warm:
             return None
         return self._down(now, f"no frame came back for {COLD_S:.0f} s")
+
+    def nobody(self, now: float) -> Step | None:
+        """There is no enhance worker, and all rungs but the last need one."""
+        last, before = len(self.rungs) - 1, self.rung
+        if self._at == last:
+            return None
+        self._deserted_at, self._at, self._good_at = self._at, last, None
+        return self._stepped(now, before, True, "there is no enhance worker", {})
+
+    def somebody(self, now: float) -> Step | None:
+        """There is an enhance worker again, which has its model to load."""
+        back, before, self._deserted_at = self._deserted_at, self.rung, None
+        if back is None or self._at <= back:  # a probe has climbed as far
+            return None
+        self._at = back
+        self.settle(now)
+        return self._stepped(now, before, False, "there is an enhance worker again", {})
 
     def written(self, now: float, rung: str, lag_s: float, trouble: str = "") -> Step | None:
         """A frame went to the encoder `lag_s` after its arrival. Those begun on another rung don't count.
@@ -170,7 +194,7 @@ class Ladder:
                 self._quiet_since = now - self.hold_s + AGAIN_S
             else:
                 self._excused = False
-                self._failed[self._at - 1] += 1
+                self._failed[self._at - 1] += self._deserted_at is None
             return None
         assert took_s is not None
         before = self.rung
@@ -200,9 +224,8 @@ class Ladder:
         return Step(now, before, self.rung, down, reason, {**figures, "allowed_s": self.allowed_s})
 
     def _judge_drops(self, now: float) -> Step | None:
-        if (
-            self.cold(now) or now - max(self._since, self._settled_at) < WATCH_S
-        ):  # drops of the first moments are the step's own
+        # Drops of the first moments are the step's own.
+        if self.cold(now) or now - max(self._since, self._settled_at) < WATCH_S:
             return None
         written, dropped, _ = self._recent(now)
         arrived = written + dropped

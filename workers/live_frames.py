@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from media.live_types import LiveFrame
 from media.types import Image
-from workers.ladder import COLD_S, Ladder, Step
+from workers.ladder import AGAIN_S, COLD_S, Ladder, Step
 from workers.live_picture import LivePicture
 from workers.plane import Enhanced
 from workers.rungs import LivePlan, Rung
@@ -47,7 +47,7 @@ class LivePlane(Protocol):
         ...
 
     def workers(self) -> int:
-        """Enhance workers there are, as far as known; at least 1."""
+        """Enhance workers there are; 0 only where it is known that there is none."""
         ...
 
 
@@ -108,6 +108,7 @@ class LiveFrames:
         self._numbers = numbers or count(1)
         self._probe: _Probe | None = None
         self._waking: _Probe | None = None  # the first frame of a cold rung
+        self._ask_at = 0.0  # when it is next asked who is there to enhance
         self._interval_s: float | None = None
         self._last_at = 0.0
         self._changed_share = 1.0
@@ -171,6 +172,7 @@ class LiveFrames:
     def ready(self, now: float) -> Iterator[Shown]:
         """Frames to show now, in their order. Each is to be encoded before the next is asked for, then `shown` told."""
         self._expire_probe(now)
+        self._look_for_workers(now)
         self._expire_waking(now)
         while self._in_flight and (shown := self._show(self._in_flight[0], now)) is not None:
             self._in_flight.popleft()
@@ -250,10 +252,19 @@ class LiveFrames:
     def _give_up(self, item: _InFlight, now: float) -> None:
         """The frame is not waited for any more; on the plane it stays where it is the first of a cold rung."""
         rung = item.picture.rung.name
+        if rung == self._ladder.rung and not self._plane.workers():
+            self._note(self._ladder.nobody(now))
         if self._waking is None and rung == self._ladder.rung and self._ladder.cold(now):
             self._waking = _Probe(item.number, rung, now)
         else:
             self._plane.abandon(item.number)
+
+    def _look_for_workers(self, now: float) -> None:
+        """Asked while a first frame is waited for, since its worker may die, and while there was none."""
+        if (self._waking is None and not self._ladder.deserted) or now < self._ask_at:
+            return
+        self._ask_at = now + AGAIN_S
+        self._note(self._ladder.somebody(now) if self._plane.workers() else self._ladder.nobody(now))
 
     def _expire_waking(self, now: float) -> None:
         waking = self._waking
@@ -276,7 +287,7 @@ class LiveFrames:
         wanted = float("inf")
         if took_s is not None:
             each_s = (busy_s or took_s) * self._changed_share
-            wanted = each_s / max(1e-3, self._interval_s or 1.0) / self._plane.workers()
+            wanted = each_s / max(1e-3, self._interval_s or 1.0) / max(1, self._plane.workers())
         self._note(self._ladder.probed(at, took_s, wanted, busy_s))
 
     def _note(self, step: Step | None) -> None:

@@ -77,7 +77,7 @@ class RedisLivePlane:
 
     def workers(self) -> int:
         try:
-            return max(1, self._workers_now())
+            return self._workers_now()
         except RedisError as error:
             self._away(error)
             return 1

@@ -62,6 +62,7 @@ class SimPlane:
         self._cost, self._others, self._load = cost, others, load
         self._loaded: set[tuple[int, str]] = set()
         self._free_at = [0.0] * workers
+        self.known = workers  # as heartbeats tell
         self._queue: deque[tuple[int, str, int]] = deque()
         self._running: list[tuple[float, int, int, float]] = []  # ends, worker, frame, the network's time
         self._tiles: dict[int, NDArray[Any]] = {}
@@ -81,7 +82,7 @@ class SimPlane:
         self._tiles.pop(frame, None)
 
     def workers(self) -> int:
-        return len(self._free_at)
+        return self.known
 
     def kill(self, worker: int) -> None:
         self._free_at[worker] = float("inf")

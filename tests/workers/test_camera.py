@@ -12,9 +12,11 @@ import pytest
 from redis import Redis
 
 from media.ring import list_ranges
+from pipeline.heartbeat import Heartbeat
 from pipeline.stream import RetentionOptions, Stream
 from pipeline.stream_errors import StaleOwner
 from tests.media.camera_servers import Behaviour, serve
+from tests.redis_contents import contents
 from tests.workers.camera_rig import CameraRig
 from tests.workers.live_rig import play
 
@@ -51,11 +53,9 @@ def test_a_stream_is_enhanced_reported_and_let_go_when_it_is_deleted(rig: Camera
         assert rig.redis.keys(f"gleaner:stream:{stream.id}*") == []
 
 
-def test_without_an_enhance_worker_the_stream_is_shown_resized(
-    rig: CameraRig, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+def test_without_an_enhance_worker_the_stream_is_shown_resized_until_there_is_one(
+    rig: CameraRig, wait_for: WaitFor
 ) -> None:
-    monkeypatch.setattr("workers.ladder.COLD_S", 4.0)  # the patience with a worker that loads its model
-    monkeypatch.setattr("workers.live_frames.COLD_S", 4.0)
     with serve(Behaviour(rate=10)) as camera:
         stream = rig.make(camera.url, budget_s=1.0)
         with rig.owned(stream):
@@ -63,11 +63,13 @@ def test_without_an_enhance_worker_the_stream_is_shown_resized(
             wait_for(lambda: rig.status(stream).rung == "lanczos", 10)
             status = rig.status(stream)
             assert status.late >= 1
-            assert status.rung_reason == "no frame came back for 4 s"
+            assert status.rung_reason == "there is no enhance worker"
             (step,) = rig.events(stream, "rung")
             assert (step["from"], step["to"], step["down"]) == ("espcn-x2", "lanczos", True)
             frames = rig.status(stream).frames
             wait_for(lambda: rig.status(stream).frames > frames + 10, 10)
+            with Heartbeat(rig.redis, "enhance", "w0").running(), rig.enhancing():
+                wait_for(lambda: rig.status(stream).rung == "espcn-x2", 10)
 
 
 def test_changed_options_are_taken_up_by_the_same_owner(rig: CameraRig, wait_for: WaitFor) -> None:
@@ -150,7 +152,7 @@ def test_credentials_are_nowhere_but_on_the_wire(
             camera.kill()
             camera.start()
             wait_for(lambda: rig.status(stream).state == "failed", 20)
-            kept = b"".join(rig.redis.dump(key) for key in rig.redis.keys("*"))
+            kept = b"".join(value for _, value in contents(rig.redis))
             kept += repr([event.data for event in rig.streams.read_events(stream.id)]).encode()
             files = [path for path in rig.data_dir.rglob("*") if path.is_file()]
             kept += b"".join(path.read_bytes() for path in files) + repr(files).encode()

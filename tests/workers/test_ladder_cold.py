@@ -120,6 +120,59 @@ def test_simulated_a_worker_that_is_replaced_is_probed_cold_and_taken_again_at_o
     assert max(sim.lags()) <= sim.frames.patience_s + 0.05
 
 
+def test_simulated_with_no_worker_at_all_nothing_is_waited_for_and_the_rung_is_taken_again_when_there_is_one() -> None:
+    plane = SimPlane(QUICK, workers=1, load={"glean-x4": 6.0, "espcn-x4": 4.0})
+    plane.kill(0)
+    plane.known = 0
+    sim = Simulation(Ladder(RUNGS, allowed_s=2.0), plane, fps=10)
+    sim.run(40)
+    (step,) = sim.steps
+    assert (step.rung, step.reason) == ("lanczos", "there is no enhance worker")
+    assert step.at < sim.frames.patience_s + 0.2
+    assert len(sim.shown) > 0.95 * sim.arrived
+    since = sim.now
+    plane.revive(0, since)
+    plane.known = 1
+    sim.run(20)
+    up = sim.steps[-1]
+    assert (up.before, up.rung, up.down) == ("lanczos", "glean-x4", False)
+    assert up.at - since < AGAIN_S + 0.2
+    assert {shown.how for at, shown in sim.shown if at > since + AGAIN_S + 4 + 6 + 1} == {
+        "enhanced"
+    }  # a probe is loaded first
+    assert sim.ladder.hold_s == HOLD_S
+    assert max(sim.pauses()) <= sim.frames.patience_s + 0.1
+
+
+def test_simulated_the_only_worker_dies_while_it_loads_and_is_not_waited_for_when_that_is_known() -> None:
+    plane = SimPlane(QUICK, workers=1, load={"glean-x4": 1e9, "espcn-x4": 4.0})
+    sim = Simulation(Ladder(RUNGS, allowed_s=2.0), plane, fps=10)
+    sim.run(5)
+    assert sim.steps == []
+    plane.kill(0)
+    sim.run(5)
+    assert sim.steps == []  # nobody knows
+    plane.known = 0
+    sim.run(AGAIN_S + 0.2)
+    assert [step.rung for step in sim.steps] == ["lanczos"]
+
+
+def test_a_worker_that_nobody_hears_of_is_found_by_probes_all_the_same() -> None:
+    ladder = Ladder(RUNGS, allowed_s=2.0)
+    assert ladder.nobody(0.0).rung == "lanczos"
+    assert ladder.nobody(1.0) is None
+    now = quiet(ladder, 1.0, HOLD_S + 0.5)
+    for _ in range(3):  # what does not come back is not counted against the rung
+        assert ladder.probe(now) == "espcn-x4"
+        assert ladder.probed(now, None, float("inf")) is None
+        assert ladder.hold_s == HOLD_S
+        now = quiet(ladder, now, HOLD_S + 0.5)
+    assert ladder.probe(now) == "espcn-x4"
+    assert ladder.probed(now, 0.1, 0.1).rung == "espcn-x4"
+    assert ladder.somebody(now + 1).rung == "glean-x4"
+    assert not ladder.deserted
+
+
 def test_simulated_three_times_the_load_after_loading_does_not_flap() -> None:
     plane = SimPlane({"glean-x4": 0.12, "espcn-x4": 0.01}, workers=1, load={"glean-x4": 5.0, "espcn-x4": 2.0})
     sim = Simulation(Ladder(RUNGS, allowed_s=1.0), plane)
