@@ -25,13 +25,14 @@ from models.training.bank import judge_of
 from models.training.glean import SMOOTH, GleanResult, GleanTraining, Run, TrainingError, rate_at, train_by
 from models.training.pictures import Pictures
 from models.training.precision import autocast, lay_out
+from models.training.structure import structure_loss
 
 FINEST = 16  # pixels: features of smaller sizes tell of composition, which the pixel loss holds
 
 
 @dataclass(frozen=True, slots=True)
 class VividTraining(GleanTraining):
-    """All a vivid run depends on, beyond what a faithful one does. `batch` counts whole tiles, `crop` is not used."""
+    """All a vivid run depends on, beyond what a faithful one does. `crop` counts while there is no bank only."""
 
     goal: str = "vivid"
     start: Path | None = None  # weights of the faithful run; the network's architecture and sizes are theirs
@@ -77,10 +78,10 @@ class VividRun(Run):
         self.bank = _of_start(c)[1]
         self.identity |= {"goal": c.goal, "start": weights_io.sha256(c.start)}
         judge = StyleGan2Discriminator(c.judge_channels) if c.judge is None else judge_of(c.judge)
-        if judge.size != self.network.config.out_size:
+        if judge.size != self.edge * self.scale:
             raise TrainingError(
-                f"the discriminator is for pictures of {judge.size} pixels, the network makes"
-                f" {self.network.config.out_size}: give judge_channels for that, or a bank's run that has grown to it"
+                f"the discriminator is for pictures of {judge.size} pixels, the run makes {self.edge * self.scale}:"
+                " give judge_channels for that, or a bank's run that has grown to it"
             )
         self.judge = lay_out(judge, self.device)
         # Betas and rate make up for the extra steps of lazy regularisation, as in StyleGAN2.
@@ -105,9 +106,14 @@ class VividRun(Run):
         """The newest: the gain in PSNR falls while pictures come to look real, so its best would be the least vivid."""
         return True
 
+    @property
+    def edge(self) -> int:
+        """Of the inputs, pixels: whole tiles for a bank, which knows no other; without one crops cost less."""
+        return self.tile if self.bank is not None else min(self.config.crop, self.tile)
+
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """The pairs of a step, whole tiles: (N, 3, h, h) and (N, 3, s·h, s·h) uint8."""
-        return self.pairs(step, self.config.batch, self.tile)
+        """The pairs of a step, (N, 3, h, h) and (N, 3, s·h, s·h) uint8."""
+        return self.pairs(step, self.config.batch, self.edge)
 
     def advance(self, low: Tensor, target: Tensor) -> dict[str, float]:
         """One step of both networks; returns what was lost."""
@@ -158,12 +164,21 @@ class VividRun(Run):
         pixel, coarse = charbonnier(out, y), charbonnier(*(nn.functional.avg_pool2d(p, self.scale) for p in (out, y)))
         feature, maker = feature_loss(given, wanted), adversarial.maker_loss(logits.float())
         self.adam.zero_grad(set_to_none=True)
-        loss = c.pixel * pixel + c.coarse * coarse + c.feature * feature + c.adversarial * maker
+        edges = structure_loss((out + 1) / 2, (y + 1) / 2)
+        loss = c.pixel * pixel + c.coarse * coarse + c.structure * edges
+        loss = loss + c.feature * feature + c.adversarial * maker
         loss.backward()  # type: ignore[no-untyped-call]
         slope = nn.utils.clip_grad_norm_(self.network.parameters(), c.clip)
         self.adam.step()
         average.follow(self.average, self.network, min(c.averaging, (1 + self.step) / (10 + self.step)))
-        losses = {"loss": pixel, "coarse": coarse, "feature": feature, "maker": maker, "gradient": slope}
+        losses = {
+            "loss": pixel,
+            "coarse": coarse,
+            "structure": edges,
+            "feature": feature,
+            "maker": maker,
+            "gradient": slope,
+        }
         losses["shift"] = (out - y).mean((0, 2, 3)).abs().max() * 127.5  # of a colour, in 8-bit levels
         return {name: float(value.detach()) for name, value in losses.items()}
 

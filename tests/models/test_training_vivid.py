@@ -97,7 +97,7 @@ def test_the_banks_discriminator_is_gone_on_with(config: VividTraining, media: P
     train(replace(config, judge=judge, steps=0))
     assert all(torch.equal(held(config.out)["judge"][key], value) for key, value in held(small.out)["judge"].items())
     bank_training.train(replace(small, out=tmp_path / "young", pictures=(4, 0)))
-    with pytest.raises(TrainingError, match="discriminator is for pictures of 16 pixels, the network makes 32"):
+    with pytest.raises(TrainingError, match="discriminator is for pictures of 16 pixels, the run makes 32"):
         train(replace(config, out=tmp_path / "other", judge=tmp_path / "young" / checkpoint.NAME))
     with pytest.raises(CheckpointError, match=r"best\.safetensors is no checkpoint of `gleaner train bank`"):
         train(replace(config, out=tmp_path / "third", judge=config.start))
@@ -115,6 +115,19 @@ def test_a_run_from_other_weights_is_another_run(config: VividTraining, tmp_path
     faithful = GleanTraining(config.data, config.out, network=network, mix=MIX, batch=2, rate=1e-3, warm_up=1)
     with pytest.raises(CheckpointError, match="vivid run"):
         train_faithful(replace(faithful, evaluate_every=3))
+
+
+def test_without_a_bank_small_crops_are_enough(config: VividTraining, tmp_path: Path) -> None:
+    silent = tmp_path / "silent"
+    faithful = GleanTraining(config.data, silent, network=LIGHT, steps=2, batch=2, crop=8, mix=MIX, warm_up=1)
+    train_faithful(replace(faithful, evaluate_every=2))
+    with pytest.raises(TrainingError, match="for pictures of 32 pixels, the run makes 16"):
+        train(replace(config, start=silent / WEIGHTS, crop=8))
+    train(replace(config, start=silent / WEIGHTS, crop=8, judge_channels=(8, 8, 6), structure=1.0))
+    before, after = weights_io.read(silent / WEIGHTS), weights_io.read(config.out / WEIGHTS)
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    assert changed
+    assert not any(key.startswith("generator.") for key in changed)
 
 
 def test_settings_that_do_not_fit_are_refused(config: VividTraining, bank: Path) -> None:
