@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.media.camera_servers import free_port
+from tests.media.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's python3-gi is there, and in no virtual environment

@@ -12,7 +12,8 @@ import pytest
 
 from tests.cameras.house import House, Listener
 from tests.media.camera_material import material
-from tests.media.camera_servers import Behaviour, CameraServer, free_port, serve
+from tests.media.camera_servers import Behaviour, CameraServer, serve
+from tests.media.ports import free_port
 
 pytestmark = [pytest.mark.heavy, pytest.mark.system, pytest.mark.timeout(300)]
 

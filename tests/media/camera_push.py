@@ -17,16 +17,10 @@ from pathlib import Path
 import av
 
 from tests.media.clips import picture
+from tests.media.ports import is_listening
 
 ROOT = Path(__file__).parents[2]
-LISTENING = "0A"  # Linux, include/net/tcp_states.h
 WAIT_S = 15.0
-
-
-def is_listening(port: int) -> bool:
-    """Whether a process listens on the TCP port, without connecting to it: FFmpeg listens for one connection only."""
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return any(int(line.split()[1].partition(":")[2], 16) == port and line.split()[3] == LISTENING for line in lines)
 
 
 @contextmanager

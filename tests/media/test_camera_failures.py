@@ -15,7 +15,8 @@ from media.camera import Camera
 from media.camera_clock import CameraClock
 from media.live_types import REMEDIES, SLOW, CameraError, CameraLimits, CameraSource
 from tests.media.camera_material import material
-from tests.media.camera_servers import Behaviour, free_port, serve
+from tests.media.camera_servers import Behaviour, serve
+from tests.media.ports import free_port
 
 
 def failure(behaviour: Behaviour, *, limits: CameraLimits | None = None, **times: float) -> CameraError:
