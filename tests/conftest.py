@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import structlog
 from redis import Redis
 
 from pipeline.connection import connect
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,15 +101,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
         yield client
 
 
-@pytest.fixture
-def wait_for() -> Callable[..., None]:
+@pytest.fixture(name="wait_for")
+def wait_for_fixture() -> Callable[..., None]:
     """wait_for(condition, seconds=30): returns once the condition holds, fails the test if it never does."""
-
-    def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                pytest.fail(f"condition not met within {seconds} s")
-            time.sleep(0.01)
-
-    return wait
+    return wait_for

@@ -12,21 +12,15 @@ from media.camera import Camera
 from media.camera_clock import CameraClock
 from media.listen import Refused, exactly, first_command
 from media.live_types import CameraError, CameraSource
-from tests.media.camera_push import is_listening, pushing
-from tests.media.camera_servers import free_port
+from tests.media.camera_push import pushing
+from tests.media.ports import free_port, is_listening
+from tests.media.push_server import until
 
 KEY = "k3y-of_the.stream"
 
 
 def listening(kind: str, port: int, seconds: float = 10.0) -> CameraSource:
     return CameraSource(f"{kind}://127.0.0.1:{port}/{KEY}", listen=kind, connect_timeout_s=seconds, silence_s=2)
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 5
-    while not is_listening(port):
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
 
 
 def connect_message(app: str) -> bytes:
@@ -64,7 +58,7 @@ def test_who_knows_the_key_gets_in_though_others_tried_before(kind: str) -> None
     with Camera(listening(kind, port), CameraClock()) as camera:
         reader = threading.Thread(target=lambda: frames.extend(islice(camera, 20)))
         reader.start()
-        wait_for(port)
+        until(lambda: is_listening(port))
         with (
             socket.create_connection(("127.0.0.1", port)),
             socket.create_connection(("127.0.0.1", port)),

@@ -3,21 +3,25 @@
 import socket
 import ssl
 import struct
-import subprocess
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import av
-import av.error
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from media.live_encoder import Encoded
 from media.rtp import RtpPacker
 from media.rtsp_push import RtspPush
 from media.rtsp_session import parse_target
-from tests.media.camera_push import is_listening
-from tests.media.live_frames import START, coded, number, steady
+from tests.media.live_frames import START, coded, steady
+from tests.media.ports import free_port
+from tests.media.push_receiver import Receiver
 from tests.media.push_server import Manner, push_server, until
 
 
@@ -34,38 +38,11 @@ def feed(push: RtspPush, frames: list[Encoded]) -> None:
         push.add(frame, START + frame.pts / 90_000)
 
 
-class Receiver(threading.Thread):
-    """FFmpeg's listening RTSP server, for one connection. Keeps what it decodes."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__()
-        self.port = port
-        self.frames: list[tuple[float, int, tuple[int, int]]] = []
-        self.start()
-        until(lambda: is_listening(port))
-
-    def run(self) -> None:
-        options = {"rtsp_flags": "listen", "listen_timeout": "15", "protocol_whitelist": "tcp"}
-        with av.open(f"rtsp://127.0.0.1:{self.port}/enhanced/door", options=options) as container:
-            try:
-                for frame in container.decode(video=0):
-                    shown = number(frame.to_ndarray(format="rgb24"))
-                    self.frames.append((frame.time or 0.0, shown, (frame.width, frame.height)))
-            except av.error.FFmpegError:
-                return
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def test_ffmpeg_receives_every_frame_with_its_time() -> None:
     receiver = Receiver(free_port())
     times = [round(i * 3600 + i % 3 * 500) for i in range(60)]
     frames = coded(times, size=(640, 368))  # key frames of several packets
-    with RtspPush(f"rtsp://127.0.0.1:{receiver.port}/enhanced/door", never) as push:
+    with RtspPush(receiver.url, never) as push:
         feed(push, frames[:1])
         until(lambda: push.report.state == "online")
         feed(push, frames[1:])
@@ -302,10 +279,16 @@ def test_a_chatty_server_is_understood() -> None:
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem"
-    subprocess.run([*command.split(), "-subj", "/CN=here", "-days", "2"], cwd=folder, check=True, capture_output=True)
+    """Of a server whose certificate nobody vouches for."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=2))
+    signed = builder.sign(key, SHA256())
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "both.pem").write_bytes(key.private_bytes(*plain) + signed.public_bytes(Encoding.PEM))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.load_cert_chain(folder / "both.pem")
     return context
 
 
