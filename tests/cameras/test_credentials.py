@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -13,7 +12,9 @@ import pytest
 
 from pipeline.connection import connect
 from tests.cameras.house import House, Listener, until
-from tests.media.camera_servers import Behaviour, free_port, serve
+from tests.media.camera_servers import Behaviour, serve
+from tests.media.ports import free_port
+from tests.redis_contents import contents
 
 pytestmark = [pytest.mark.heavy, pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -38,26 +39,6 @@ def leaks(where: str, data: bytes) -> list[str]:
     return [f"{where}: {form!r}" for form in ALL_FORMS if form in data]
 
 
-def redis_contents(redis: Any) -> Iterator[tuple[str, bytes]]:
-    """(key, the key and its value as bytes) of every key, of whatever type."""
-    for key in redis.scan_iter():
-        kind = redis.type(key)
-        values: Any = b""
-        if kind == b"string":
-            values = redis.get(key)
-        elif kind == b"hash":
-            values = redis.hgetall(key)
-        elif kind == b"list":
-            values = redis.lrange(key, 0, -1)
-        elif kind == b"set":
-            values = redis.smembers(key)
-        elif kind == b"zset":
-            values = redis.zrange(key, 0, -1)
-        elif kind == b"stream":
-            values = redis.xrange(key)
-        yield key.decode(), key + b"\n" + repr(values).encode() + (values if isinstance(values, bytes) else b"")
-
-
 def processes(root: int) -> Iterator[tuple[str, bytes]]:
     """What the system shows of each process of the service to anybody who may log in."""
     for process in [psutil.Process(root), *psutil.Process(root).children(recursive=True)]:
@@ -75,9 +56,9 @@ def searched(house: House, answers: list[str], listeners: list[Listener]) -> lis
     found += [leak for text in answers for leak in leaks("an answer", text.encode())]
     found += [leak for each in listeners for leak in leaks("events", "\n".join(each.raw).encode())]
     with connect(house.service.own_redis_url()) as redis:
-        contents = list(redis_contents(redis))
-        assert any(key.endswith(":sealed") for key, _ in contents)  # it looks where they are
-        for key, data in contents:
+        kept = list(contents(redis))
+        assert any(key.endswith(":sealed") for key, _ in kept)  # it looks where they are
+        for key, data in kept:
             found += leaks(f"Redis {key}", data)
     for where, data in processes(house.service.process.pid):
         found += leaks(where, data)

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 from media.camera_files import ChildLimits, cut_stretch, pair_pictures
-from media.live_types import CLOCK
 from media.types import MediaError
+from tests.media.camera_footage import BEGAN, write_jpeg, write_ring
 
 LIMITS = ChildLimits(memory_bytes=2 << 30, timeout_s=30, max_bytes=1 << 20)
-BEGAN = 1_763_841_265.0  # Unix seconds
-
-
-def write_ring(folder: Path, first_s: int, seconds: int) -> Path:
-    """A closed file of the ring as the camera worker writes it: 10 frames a second, a key frame each second."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{round(BEGAN * 1e6)}_{first_s * CLOCK}_{(first_s + seconds) * CLOCK}.mov"
-    with av.open(str(path), "w", format="mov", options={"movflags": "frag_keyframe+empty_moov"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(10), options={"g": "10", "tune": "zerolatency"})
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for index in range(seconds * 10):
-            image = np.full((48, 64, 3), index * 3 % 256, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
-
-
-def write_jpeg(path: Path, width: int, height: int, colour: tuple[int, int, int]) -> None:
-    with av.open(str(path), "w", format="mjpeg") as container:
-        stream = container.add_stream("mjpeg", rate=Fraction(1))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p"
-        image = np.full((height, width, 3), colour, np.uint8)
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 def test_a_stretch_is_cut_with_what_is_missing_of_it(tmp_path: Path) -> None:

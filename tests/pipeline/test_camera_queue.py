@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pipeline.stream import StreamState
 from pipeline.streams import StreamStore
 from tests.pipeline.camera_house import URL, Wait, Workers, add, enable, online, ran, status
 from tests.pipeline.camera_steps import PAUSE_S
+from tests.redis_contents import contents
 
 
 @pytest.fixture
@@ -117,9 +117,9 @@ def test_a_camera_that_crashes_more_often_than_a_clip_may_is_not_given_up_nor_to
     assert "ValueError < camera_steps.py" in workers.log()
     assert "s3cret" not in workers.log()
     assert Vault("k" * 32).open(store.sealed(stream_id)["url"]) == URL
-    keys = redis.keys("*")
-    assert any(b"rq:job:" in key for key in keys)
-    assert b"s3cret" not in b"".join(keys) + b"".join(content(redis, key) for key in keys)
+    kept = dict(contents(redis))
+    assert any(key.startswith("rq:job:") and b"workers.camera.run" in value for key, value in kept.items())
+    assert b"s3cret" not in b"".join(kept.values())
     for pid in (worker.pid, int(ran(redis)[-1][1])):
         assert b"s3cret" not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
@@ -139,16 +139,3 @@ def test_a_camera_that_crashes_lets_others_have_the_worker_and_one_that_leaves_h
     assert worker.wait(timeout=10) == 0
     waiting = [id.decode() for id in redis.lrange(f"rq:queue:{QUEUE}", 0, -1)]
     assert waiting == [camera_job_id(other), camera_job_id(crashing)]
-
-
-def content(redis: Redis, key: bytes) -> bytes:
-    """All that lies under a key, readable: `dump` would be compressed, and so are rq's job data."""
-    kind = redis.type(key).decode()
-    read = {"string": redis.get, "hash": redis.hgetall, "set": redis.smembers, "zset": lambda k: redis.zrange(k, 0, -1)}
-    read |= {"list": lambda k: redis.lrange(k, 0, -1), "stream": redis.xrange}
-    text = repr(read[kind](key)).encode()
-    if kind == "hash":
-        for value in redis.hgetall(key).values():
-            if value[:1] == b"x":
-                text += zlib.decompress(value)
-    return text

@@ -115,12 +115,8 @@ def test_a_client_that_leaves_frees_its_connections(
     for _ in range(3):
         with stream(service, id) as events:
             next(events)
-            wait_until(lambda: blocked(service) == 1)
-        wait_until(lambda: blocked(service) == 0)
-
-
-def blocked(service: Any) -> int:
-    return int(service.redis.info("clients")["blocked_clients"])
+            wait_until(lambda: service.blocked() == 1)
+        wait_until(lambda: service.blocked() == 0)
 
 
 def test_streams_are_limited(serve: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from media import moments
 from media.live_types import CLOCK
 from media.recording_files import recording_name
 from pipeline.stream_files import StreamFiles
-from pipeline.stream_log import list_logs
+from pipeline.stream_log import line_of, list_logs, log_name, minute_of
 from service.report_summary import EVENTS_LISTED, Summary
-from tests.workers.live_sim import live_frame
-from workers.live_frames import Shown
-from workers.live_log import LiveLog
-from workers.log_writer import LogWriter
+from tests.media.camera_footage import BEGAN, moment
+from tests.service.answers import problem, why
 
-BEGAN = 1_763_841_265.0  # 2025-11-22T19:54:25Z
 WISH = {"name": "gate", "url": "rtsp://user:hush@192.0.2.10/", "model": "espcn-x2"}
 OPTIONS = {"name": "gate", "model": "espcn-x2", "budget_s": 3.0}
-
-
-@pytest.fixture
-def cameras(serve: Callable[..., Any]) -> Any:
-    return serve(camera_networks="192.0.2.0/24")
 
 
 @pytest.fixture
@@ -45,15 +36,6 @@ def folder(cameras: Any, stream: str) -> Path:
     return files.log(stream)
 
 
-def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat()
-
-
-def problem(answer: Any, status: int, code: str) -> str:
-    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
-    return str(answer.json()["detail"])
-
-
 def write_log(
     folder: Path, begin_s: float, seconds: int, *, camera_s: float | None = None, weights: str = "a" * 64
 ) -> None:
@@ -61,22 +43,28 @@ def write_log(
 
     camera_s: the camera's clock minus ours.
     """
-    heading = {"stream": "x", "epoch": 1, "revision": 1, "options": OPTIONS, "weights": {"espcn-x2": weights}}
-    with LogWriter(folder, heading, 1e12, 1 << 30) as writer:
-        log = LiveLog(writer.put)
-        for index in range(seconds * 10):
-            at, last = BEGAN + begin_s + index / 10, index % 10 == 9
-            frame = live_frame(begin_s + index / 10, seed=0)
-            frame.arrived_at, frame.captured_at = at, None if camera_s is None else at + camera_s
-            if last:
-                log.dropped(2)
-                log.event("rung", at, {"from": "espcn-x2", "to": "lanczos", "down": True, "reason": "a frame was late"})
-            if index == 5:
-                log.event("gap", at, {"seconds": 1.5})
-            how, rung = ("late", "lanczos") if last else ("enhanced", "espcn-x2")
-            log.shown(Shown(frame, np.zeros((2, 2, 3), np.uint8), 0.0, how, rung, 6, 3), 0.02)
-            log.available(frame.pts, 0.9 if last else 0.2 + index % 10 / 1000)
-        log.close()
+    heading = {"v": 1, "stream": "x", "epoch": 1, "revision": 1, "options": OPTIONS, "weights": {"espcn-x2": weights}}
+    lines = [(BEGAN + begin_s + index / 10, frame_line(begin_s, index, camera_s)) for index in range(seconds * 10)]
+    for _, minute in groupby(lines, key=lambda line: minute_of(line[0])):
+        (first, content), *others = minute
+        path = folder / log_name(first, round(1000 * (camera_s or 0.0)))
+        path.write_bytes(b"".join(map(line_of, [heading, content, *(content for _, content in others)])))
+
+
+def frame_line(begin_s: float, index: int, camera_s: float | None) -> dict[str, Any]:
+    at, last = BEGAN + begin_s + index / 10, index % 10 == 9
+    content: dict[str, Any] = {"pts": round((begin_s + index / 10) * CLOCK), "arrived_at": moments.moment(at)}
+    if camera_s is not None:
+        content["captured_at"] = moments.moment(at + camera_s)
+    how, rung = ("late", "lanczos") if last else ("enhanced", "espcn-x2")
+    content |= {"how": how, "rung": rung, "tiles": 6, "changed": 3, "encoded_s": 0.02}
+    content["lag_s"] = 0.9 if last else round(0.2 + index % 10 / 1000, 3)
+    if last:
+        step = {"from": "espcn-x2", "to": "lanczos", "down": True, "reason": "a frame was late"}
+        content |= {"dropped": 2, "events": [{"kind": "rung", "at": moments.moment(at), **step}]}
+    if index == 5:
+        content["events"] = [{"kind": "gap", "at": moments.moment(at), "seconds": 1.5}]
+    return content
 
 
 def test_a_stretch_is_summed_up(cameras: Any, stream: str, folder: Path) -> None:
@@ -155,13 +143,13 @@ def test_reports_that_cannot_be_are_refused(cameras: Any, stream: str, folder: P
     def asked(**query: Any) -> Any:
         return cameras.http.get(path, params={"start": moment(0), "end": moment(60), **query})
 
-    assert "stream gate" in problem(asked(), 404, "no-report")
+    assert "stream gate" in why(asked(), 404, "no-report")
     write_log(folder, 0, 1)
     assert asked().status_code == 200
     assert cameras.http.head(path, params={"start": moment(0), "end": moment(60)}).status_code == 200
     problem(asked(start=moment(3600), end=moment(3700)), 404, "no-report")
     problem(asked(end=moment(0)), 422, "invalid-request")
-    assert "6 hours" in problem(asked(end=moment(6 * 3600 + 1)), 422, "invalid-request")
+    assert "6 hours" in why(asked(end=moment(6 * 3600 + 1)), 422, "invalid-request")
     problem(asked(start="yesterday"), 422, "invalid-request")
     problem(asked(format="csv"), 422, "invalid-request")
     problem(cameras.http.get(path), 422, "invalid-request")

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from pipeline.camera_queue import CameraQueue
 from pipeline.secrets import open_vault
 from pipeline.stream import SourceFacts, StreamState, StreamStatus
 from pipeline.stream_files import StreamFiles
 from pipeline.streams import StreamStore
+from tests.redis_contents import contents
+from tests.service.answers import problem
 
 SECRET = "s3cr%2Ft-Pässwörd"
 PLAIN = "s3cr/t-Pässwörd"
 URL = f"rtsp://operator:{SECRET}@192.0.2.10:554/axis-media/media.amp?camera=1&token=tok3n"
 SHOWN = "rtsp://192.0.2.10:554/axis-media/media.amp?camera=***&token=***"
-NETWORKS = "192.0.2.0/24,198.51.100.0/24"
-
-
-@pytest.fixture
-def cameras(serve: Callable[..., Any]) -> Any:
-    """A service that may reach the documentation's networks."""
-    return serve(camera_networks=NETWORKS)
-
-
-@pytest.fixture
-def store(cameras: Any) -> StreamStore:
-    return StreamStore(cameras.redis)
 
 
 def add(service: Any, name: str = "gate", **wishes: Any) -> Any:
@@ -52,12 +39,6 @@ def sealed_url(service: Any, id: str, which: str = "url") -> str:
     """As the camera worker would get it."""
     token = StreamStore(service.redis).sealed(id)[which]
     return open_vault(None, service.settings.data_dir).open(token)
-
-
-def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
-    body: dict[str, Any] = answer.json()
-    return body
 
 
 def test_a_camera_is_added_and_waits_for_a_worker(cameras: Any) -> None:
@@ -281,7 +262,7 @@ def test_a_hidden_value_is_not_taken_for_the_value(cameras: Any) -> None:
 
 
 def test_a_pulled_camera_may_become_one_that_pushes_and_back(serve: Callable[..., Any]) -> None:
-    service = serve(camera_networks=NETWORKS, media_server="rtsp://mediamtx:8554")
+    service = serve(camera_networks="192.0.2.0/24", media_server="rtsp://mediamtx:8554")
     id = added(service)["id"]
     body = service.http.patch(f"/v1/streams/{id}", json={"source": "push"}).json()
     assert (body["url"], body["credentials"]) == (None, False)
@@ -333,23 +314,6 @@ def test_a_page_of_another_site_can_change_nothing(cameras: Any) -> None:
     assert cameras.http.put(f"/v1/streams/{id}").headers["allow"] == "GET, HEAD, PATCH, DELETE"
 
 
-def every_value(redis: Any) -> Iterator[bytes]:
-    """All that is in Redis: names and values."""
-    for key in redis.keys("*"):
-        yield key
-        yield redis.dump(key)
-
-
-@pytest.fixture
-def all_logs() -> Iterator[list[Any]]:
-    """Every line that is logged, the least too."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
-    with capture_logs() as logged:
-        yield logged
-    structlog.configure(**before)
-
-
 def test_no_password_in_any_answer_log_line_or_in_redis(cameras: Any, all_logs: list[Any]) -> None:
     sent: list[str] = []
     for answer in (
@@ -370,6 +334,6 @@ def test_no_password_in_any_answer_log_line_or_in_redis(cameras: Any, all_logs: 
     assert any(line["event"] == "request" for line in all_logs)
     for word in ("s3cr", "sswörd", "Pässw", "P%C3%A4ss", "tok3n"):
         assert word not in everything, re.findall(f".{{0,80}}{re.escape(word)}", everything)
-        assert [value for value in every_value(cameras.redis) if word.encode() in value] == []
+        assert [key for key, value in contents(cameras.redis) if word.encode() in value] == []
     for path in Path(cameras.settings.data_dir).rglob("*"):
         assert not path.is_file() or b"s3cr" not in path.read_bytes()

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
 
-from media.live_types import CLOCK
 from media.recording_files import recording_name
 from pipeline.job import JobState
 from pipeline.stream import StreamState, StreamStatus
 from pipeline.stream_files import StreamFiles
 from pipeline.streams import StreamStore
+from tests.media.camera_footage import BEGAN, moment, write_jpeg, write_ring
+from tests.service.answers import problem, why
 
-BEGAN = 1_763_841_265.0  # Unix seconds at which the rings of these tests begin
 WISH = {"name": "gate", "url": "rtsp://192.0.2.10/", "model": "espcn-x2"}
-
-
-@pytest.fixture
-def cameras(serve: Callable[..., Any]) -> Any:
-    return serve(camera_networks="192.0.2.0/24")
 
 
 @pytest.fixture
@@ -43,42 +33,6 @@ def files(cameras: Any, stream: str) -> StreamFiles:
     found = StreamFiles(cameras.settings.data_dir)
     found.create(stream, 1)
     return found
-
-
-@pytest.fixture
-def store(cameras: Any) -> StreamStore:
-    return StreamStore(cameras.redis)
-
-
-def problem(answer: Any, status: int, code: str) -> str:
-    assert (answer.status_code, answer.json().get("code")) == (status, code), answer.text
-    return str(answer.json()["detail"])
-
-
-def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(BEGAN + seconds, UTC).isoformat()
-
-
-def write_ring(folder: Path, first_s: int, seconds: int) -> None:
-    """A closed file of the ring as the camera worker writes it: 10 frames a second, a key frame each second."""
-    path = folder / f"{round(BEGAN * 1e6)}_{first_s * CLOCK}_{(first_s + seconds) * CLOCK}.mov"
-    with av.open(str(path), "w", format="mov", options={"movflags": "frag_keyframe+empty_moov"}) as container:
-        video = container.add_stream("libx264", rate=Fraction(10), options={"g": "10", "tune": "zerolatency"})
-        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        for index in range(seconds * 10):
-            image = np.full((48, 64, 3), index * 3 % 256, np.uint8)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(video.encode(None))
-
-
-def write_jpeg(path: Path, width: int, height: int) -> None:
-    with av.open(str(path.with_suffix(".part")), "w", format="mjpeg") as container:
-        video = container.add_stream("mjpeg", rate=Fraction(1))
-        video.width, video.height, video.pix_fmt = width, height, "yuvj420p"
-        frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 99, np.uint8), format="rgb24")
-        container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-    path.with_suffix(".part").replace(path)
 
 
 def test_what_is_kept_of_the_source_is_told(cameras: Any, stream: str, files: StreamFiles) -> None:
@@ -140,7 +94,7 @@ def test_stretches_that_cannot_be_are_refused(cameras: Any, stream: str, files: 
     lost_plus = cameras.http.post(f"{path}?start=2025-11-22T20:54:25+01:00&end=2025-11-22T20:54:27+01:00")
     assert lost_plus.status_code == 202, lost_plus.text
     cameras.http.patch(f"/v1/streams/{stream}", json={"ring": 0})
-    assert "ring is 0" in problem(asked(), 422, "no-footage")
+    assert "ring is 0" in why(asked(), 422, "no-footage")
 
 
 def test_a_clip_of_a_ring_may_not_eat_the_disk(serve: Callable[..., Any]) -> None:
@@ -156,7 +110,7 @@ def test_a_clip_of_a_ring_may_not_eat_the_disk(serve: Callable[..., Any]) -> Non
 
 def test_snapshots_are_of_now(cameras: Any, stream: str, files: StreamFiles, store: StreamStore) -> None:
     path = f"/v1/streams/{stream}/snapshot.jpg"
-    assert "no camera worker" in problem(cameras.http.get(path), 404, "stream-not-online")
+    assert "no camera worker" in why(cameras.http.get(path), 404, "stream-not-online")
     epoch = store.begin_epoch(stream, "worker-1")
     store.set_status(stream, epoch, StreamStatus(state=StreamState.ONLINE, since=0))
     done = threading.Event()
@@ -243,7 +197,9 @@ def read_events(service: Any, stream: str, count: int, headers: dict[str, str] |
     return found
 
 
-def test_events_come_and_can_be_gone_on_with(cameras: Any, stream: str, store: StreamStore) -> None:
+def test_events_come_and_can_be_gone_on_with(
+    cameras: Any, stream: str, store: StreamStore, wait_until: Callable[..., None]
+) -> None:
     store.add_event(stream, "rung", {"rung": "lanczos", "reason": "the lag is 2.9 s of 3 s"})
     store.add_event(stream, "gap", {"seconds": 4.5})
     (state, rung) = read_events(cameras, stream, 2)
@@ -253,7 +209,7 @@ def test_events_come_and_can_be_gone_on_with(cameras: Any, stream: str, store: S
     assert gap[1] == 'gap {"seconds": 4.5}'
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(read_events, cameras, stream, 2, {"Last-Event-ID": gap[0]})
-        time.sleep(0)
+        wait_until(lambda: cameras.blocked() == 1)
         cameras.http.patch(f"/v1/streams/{stream}", json={"enabled": False})
         cameras.http.delete(f"/v1/streams/{stream}")
         last = waiting.result(timeout=10)
