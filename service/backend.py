@@ -30,6 +30,7 @@ from pipeline.settings import Settings
 from pipeline.stream_files import StreamFiles
 from pipeline.stream_reader import AsyncStreamReader
 from pipeline.streams import StreamStore
+from service.attempts import Attempts
 from service.playlists import Playlists
 
 P = ParamSpec("P")
@@ -60,6 +61,7 @@ class Backend:
     open_vault: Callable[[], Vault]
     rules: AddressRules
     playlists: Playlists = field(default_factory=Playlists)
+    attempts: Attempts = field(default_factory=Attempts)  # wrong push keys
     lookups: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOOKUPS))
     pictures: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))  # so that looking costs no uploads
     reports: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))  # of a stream's frame log

@@ -96,6 +96,7 @@ PROBLEMS: dict[str, Kind] = {
     "cut-failed": Kind(422, "The stretch could not be cut"),
     "push-unauthorised": Kind(401, "Publishing and reading need a key"),
     "push-forbidden": Kind(403, "This may not be published or read"),
+    "too-many-attempts": Kind(429, "Too many wrong keys were given"),
     # The job
     "not-ready": Kind(409, "The result is not ready", 5),
     "no-result": Kind(409, "The job ended without a result"),

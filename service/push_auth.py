@@ -5,17 +5,21 @@
 | our own processes, with the internal token | enhanced/<name> | <name>, enhanced/<name> |
 | a gateway, with the stream's push key | <name> | enhanced/<name> |
 | a gateway, with the service's push key | any name; a stream appears under a new one | |
+
+Whoever gives wrong keys too often waits until the service's push key, which people choose, is compared again. The other
+keys are random and too long to be found by trying, so nobody can keep out who has one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hmac
+import math
 from enum import StrEnum
 from urllib.parse import parse_qs
 
 import structlog
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from pipeline import media_server
 from pipeline.secrets import Vault
@@ -44,16 +48,16 @@ class Action(StrEnum):
     summary="May this be published or read?",
     responses={
         204: {"description": "It may."},
-        **{code: {"model": ProblemBody} for code in (401, 403, 413)},
+        **{code: {"model": ProblemBody} for code in (401, 403, 413, 429)},
     },
 )
-async def push_auth(asked: PushAuthRequest, backend: Given) -> Response:
+async def push_auth(asked: PushAuthRequest, backend: Given, request: Request) -> Response:
     """For the media server only. The key comes as password, as token, or as `token` in the query; any user will do."""
     keys = _keys(asked)
     if not keys:
         raise _unauthorised("give the stream's push key as password, or as token in the query")
     try:
-        await _judge(asked, keys, backend)
+        await _judge(asked, keys, backend, request.client.host if request.client else "")
     except ProblemError as error:
         if error.code in ("push-unauthorised", "push-forbidden"):
             log.warning("publishing or reading refused", action=asked.action[:16], ip=asked.ip, code=error.code)
@@ -61,8 +65,8 @@ async def push_auth(asked: PushAuthRequest, backend: Given) -> Response:
     return Response(status_code=204)
 
 
-async def _judge(asked: PushAuthRequest, keys: list[bytes], backend: Backend) -> None:
-    """Returns where it may be. Raises ProblemError."""
+async def _judge(asked: PushAuthRequest, keys: list[bytes], backend: Backend, peer: str) -> None:
+    """Returns where it may be. peer: address of who asks. Raises ProblemError."""
     name, enhanced = asked.path.removeprefix(media_server.ENHANCED), asked.path.startswith(media_server.ENHANCED)
     try:
         action, name = Action(asked.action), check_name(name)
@@ -77,14 +81,23 @@ async def _judge(asked: PushAuthRequest, keys: list[bytes], backend: Backend) ->
         if action is Action.READ and enhanced and has_key(keys, stream):
             return
         raise _unauthorised()
-    if has_key(keys, stream):
-        _check_wanted(stream)
-    elif not is_service_key(keys, backend):
-        raise _unauthorised()
-    elif stream is None:
+    if not has_key(keys, stream):
+        _check_service_key(keys, backend, peer, asked.ip)
+    if stream is None:
         await _appear(backend, name)
     else:
         _check_wanted(stream)
+
+
+def _check_service_key(keys: list[bytes], backend: Backend, peer: str, publisher: str) -> None:
+    """Raises ProblemError 'push-unauthorised', or 'too-many-attempts' after too many of those."""
+    wait_s = math.ceil(backend.attempts.wait_s(peer, publisher))
+    if wait_s > 0:
+        detail = f"too many wrong keys came from this address; its keys are compared again in {wait_s} s"
+        raise ProblemError("too-many-attempts", detail, headers={"Retry-After": str(wait_s)})
+    if not is_service_key(keys, backend):
+        backend.attempts.wrong(peer, publisher)
+        raise _unauthorised()
 
 
 async def _appear(backend: Backend, name: str) -> None:
@@ -99,8 +112,8 @@ async def _appear(backend: Backend, name: str) -> None:
     await backend.ask(backend.cameras.enqueue, stream.id)
 
 
-def _check_wanted(stream: Stream | None) -> None:
-    if stream is not None and (stream.options.source != "push" or not stream.options.enabled):
+def _check_wanted(stream: Stream) -> None:
+    if stream.options.source != "push" or not stream.options.enabled:
         why = "it is stopped" if not stream.options.enabled else f"its source is {stream.options.source}"
         raise ProblemError("push-forbidden", f"nothing can be published to stream {stream.name} now: {why}")
 

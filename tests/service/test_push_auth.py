@@ -12,6 +12,7 @@ from pipeline import media_server
 from pipeline.camera_queue import CameraQueue
 from pipeline.secrets import open_vault
 from pipeline.streams import StreamStore
+from service.attempts import OF_PEER, OF_PUBLISHER, WINDOW_S
 from tests.redis_contents import contents
 
 SERVICE_KEY = "gateways-of-the-town-hall-9d2c"
@@ -138,3 +139,18 @@ def test_keys_are_in_no_answer_no_log_line_and_not_in_redis(cameras: Any, token:
     for secret in (key, token, SERVICE_KEY, "gue5s"):
         assert secret not in everything
         assert not [name for name, kept in contents(cameras.redis) if secret.encode() in kept]
+
+
+def test_the_services_key_cannot_be_found_by_trying(cameras: Any, key: str) -> None:
+    guesses = [ask(cameras, "publish", "yard", password=f"guess {number}") for number in range(OF_PUBLISHER + 2)]
+    assert guesses == [401] * OF_PUBLISHER + [429] * 2
+    asked = {"action": "publish", "path": "yard", "password": SERVICE_KEY, "ip": "192.0.2.7"}
+    refused = cameras.http.post("/v1/push/auth", json=asked)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["retry-after"]) <= WINDOW_S
+    assert refused.json()["code"] == "too-many-attempts"
+    assert ask(cameras, "publish", "gate", password=key) == 204  # its own key cannot be guessed
+    assert ask(cameras, "publish", "yard", ip="192.0.2.8", password=SERVICE_KEY) == 204  # another gateway
+    pretended = [ask(cameras, "publish", "x", ip=f"198.51.100.{n}", password="x") for n in range(OF_PEER)]
+    assert pretended[-1] == 429  # whoever asks cannot go on by naming others
+    assert ask(cameras, "publish", "yard", ip="192.0.2.9", password=SERVICE_KEY) == 429
