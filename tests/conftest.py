@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ from redis import Redis
 
 from pipeline.connection import connect
 from tests.waiting import wait_for
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded: as many test processes run as there are cores
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,5 +106,5 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture(name="wait_for")
 def wait_for_fixture() -> Callable[..., None]:
-    """wait_for(condition, seconds=30): returns once the condition holds, fails the test if it never does."""
+    """wait_for(condition, seconds=60): returns once the condition holds, fails the test if it never does."""
     return wait_for

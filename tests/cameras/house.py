@@ -15,6 +15,7 @@ import psutil
 
 from service.client import Client
 from tests.system.conftest import Service
+from tests.waiting import wait_for
 
 WAIT_S = 60.0
 POLL_S = 0.1
@@ -145,7 +146,4 @@ class Listener:
 
 def until(happened: Callable[[], bool], timeout_s: float, what: str) -> None:
     """Waits until it has happened. Raises AssertionError with `what`."""
-    deadline = time.monotonic() + timeout_s
-    while not happened():
-        assert time.monotonic() < deadline, what
-        _pause(0.05)
+    wait_for(happened, timeout_s, pause_s=0.05, why=what)

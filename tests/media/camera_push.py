@@ -18,9 +18,10 @@ import av
 
 from tests.media.clips import picture
 from tests.media.ports import is_listening
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 15.0
+WAIT_S = 60.0
 
 
 @contextmanager
@@ -40,11 +41,7 @@ def pushing(url: str, port: int, *, frames: int = 10_000) -> Iterator[subprocess
 
 def push(url: str, port: int, frames: int) -> None:
     wait = threading.Event().wait
-    deadline = time.monotonic() + WAIT_S
-    while not is_listening(port):
-        if time.monotonic() > deadline:
-            raise TimeoutError("nobody listens")
-        wait(0.02)
+    wait_for(lambda: is_listening(port), WAIT_S)
     rtmp = url.startswith("rtmp")
     options = {} if rtmp else {"rtsp_transport": "tcp"}
     with av.open(url, "w", format="flv" if rtmp else "rtsp", options=options) as container:

@@ -9,7 +9,7 @@ import av.error
 
 from tests.media.live_frames import number
 from tests.media.ports import is_listening
-from tests.media.push_server import until
+from tests.waiting import wait_for
 
 
 class Receiver(threading.Thread):
@@ -20,7 +20,7 @@ class Receiver(threading.Thread):
         self.url = f"rtsp://127.0.0.1:{port}/enhanced/door"
         self.frames: list[tuple[float, int, tuple[int, int]]] = []
         self.start()
-        until(lambda: is_listening(port))
+        wait_for(lambda: is_listening(port))
 
     def run(self) -> None:
         options = {"rtsp_flags": "listen", "listen_timeout": "60", "protocol_whitelist": "tcp"}

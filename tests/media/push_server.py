@@ -7,20 +7,9 @@ import re
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-
-DEADLINE_S = 20.0
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    pause = threading.Event().wait
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        pause(0.005)
 
 
 @dataclass

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import time
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -17,6 +16,7 @@ from media.live_types import CameraError, CameraLimits, CameraSource, LiveFrame
 from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, CameraServer, serve
 from tests.media.clips import picture
+from tests.waiting import wait_for
 
 
 def source(server: CameraServer, transport: str = "tcp") -> CameraSource:
@@ -39,6 +39,12 @@ def steps(frames: list[LiveFrame]) -> list[int]:
     return [after.pts - before.pts for before, after in pairwise(frames)]
 
 
+def evenly(frames: list[LiveFrame], ticks: int) -> bool:
+    """Whether the steps are `ticks`; the first is longer on a busy machine: FFmpeg gives one frame no timestamp."""
+    first, *others = steps(frames)
+    return first >= ticks and set(others) == {ticks}
+
+
 def strayed(frames: list[LiveFrame]) -> float:
     """By how much the timeline and our clock differ over the frames, seconds."""
     return (frames[-1].pts - frames[0].pts) / 90_000 - (frames[-1].arrived_at - frames[0].arrived_at)
@@ -55,7 +61,7 @@ def likeness(frame: LiveFrame) -> float:
 def test_pictures_come_in_order_with_the_cameras_spacing(codec: str) -> None:
     frames = pull(Behaviour(loop=material(codec), speed=5), 30)
     assert [number(frame) for frame in frames] == [n % 24 for n in range(30)]
-    assert set(steps(frames)) == {3600}
+    assert evenly(frames, 3600)
     assert max(likeness(frame) for frame in frames) < 30
     first = frames[0]
     assert first.image.shape == (64, 96, 3)
@@ -68,12 +74,12 @@ def test_pictures_come_in_order_with_the_cameras_spacing(codec: str) -> None:
 def test_b_frames_come_in_presentation_order() -> None:
     frames = pull(Behaviour(loop=material(b_frames=2), speed=5), 30)
     assert [number(frame) for frame in frames] == [n % 24 for n in range(30)]
-    assert set(steps(frames)) == {3600}
+    assert evenly(frames, 3600)
 
 
 def test_udp_gives_the_same() -> None:
     frames = pull(Behaviour(reports=True, speed=5), 20, "udp")
-    assert {step % 3600 for step in steps(frames)} == {0}  # a packet may be lost on a busy machine
+    assert {step % 3600 for step in steps(frames)[1:]} == {0}  # a packet may be lost on a busy machine
     assert all(frame.captured_at is not None for frame in frames)
 
 
@@ -100,7 +106,7 @@ def test_deep_pictures_are_brought_to_eight_bits() -> None:
 def test_interlaced_pictures_are_made_whole() -> None:
     frames = pull(Behaviour(loop=material(fields="tff"), speed=5), 8)
     assert {frame.facts.interlaced for frame in frames} == {"tff"}
-    assert set(steps(frames)) == {3600}
+    assert evenly(frames, 3600)
 
 
 @pytest.mark.parametrize("auth", ["basic", "digest"])
@@ -115,7 +121,7 @@ def test_a_change_of_size_within_the_stream_changes_the_facts() -> None:
     assert shapes == sorted(shapes)
     assert set(shapes) == {(64, 96), (96, 128)}
     assert all(frame.image.shape[:2] == (frame.facts.height, frame.facts.width) for frame in frames)
-    assert set(steps(frames)) == {3600}
+    assert evenly(frames, 3600)
 
 
 def test_damage_is_counted_and_not_fatal() -> None:
@@ -170,8 +176,10 @@ def test_broken_parameter_sets_for_the_first_second_are_waited_out() -> None:
     with serve(Behaviour(broken_for_s=1.2, speed=2)) as server, Camera(source(server), CameraClock()) as camera:
         frames = list(islice(camera, 10))
         assert camera.undecodable > 0
-    assert [number(frame) for frame in frames] == [n % 24 for n in range(12, 22)] or len(frames) == 10
-    assert set(steps(frames)) == {3600}
+    first = number(frames[0])
+    assert first % 12 == 0  # a key frame
+    assert [number(frame) for frame in frames] == [n % 24 for n in range(first, first + 10)]
+    assert evenly(frames, 3600)
 
 
 def test_every_packet_is_handed_on_with_facts() -> None:
@@ -199,9 +207,7 @@ def test_who_does_not_keep_up_gets_the_newest_and_the_rest_is_counted() -> None:
     ):
         iterator = iter(camera)
         frames = [next(iterator)]
-        deadline = time.monotonic() + 5
-        while camera.dropped == 0 and time.monotonic() < deadline:
-            threading.Event().wait(0.02)  # a busy consumer
+        wait_for(lambda: camera.dropped)  # a busy consumer
         with pytest.raises(CameraError, match="ended"):
             frames.extend(iterator)
     assert camera.dropped > 0
@@ -258,8 +264,6 @@ def test_many_connections_leave_no_descriptors_and_no_threads() -> None:
         for _ in range(4):
             with Camera(source(server), CameraClock()) as camera:
                 assert len(list(islice(camera, 2))) == 2
-            deadline = time.monotonic() + 5
-            while server.clients and time.monotonic() < deadline:
-                threading.Event().wait(0.02)
+            wait_for(lambda: server.clients == 0)
             counts.append((descriptors(), threads()))
     assert counts[-1] == counts[1]

@@ -19,10 +19,9 @@ from tests.media.camera_servers import Behaviour, serve
 from tests.media.ports import free_port
 
 
-def failure(behaviour: Behaviour, *, limits: CameraLimits | None = None, **times: float) -> CameraError:
-    waits = {"connect_timeout_s": 0.5, "silence_s": 0.5, "patience_s": 0.6} | times
+def failure(behaviour: Behaviour, *, limits: CameraLimits | None = None, wait_s: float = 20.0) -> CameraError:
     with serve(behaviour) as server:
-        source = CameraSource(server.url, **waits)  # type: ignore[arg-type]
+        source = CameraSource(server.url, connect_timeout_s=wait_s, silence_s=wait_s, patience_s=wait_s)
         with Camera(source, CameraClock(), limits=limits) as camera, pytest.raises(CameraError) as caught:
             for _ in camera:
                 pass
@@ -51,7 +50,7 @@ def failure(behaviour: Behaviour, *, limits: CameraLimits | None = None, **times
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_each_way_to_fail_has_its_code(behaviour: Behaviour, code: str) -> None:
-    error = failure(behaviour)
+    error = failure(behaviour, wait_s=0.5 if code in ("camera-silent", "camera-no-video") else 20.0)
     assert error.code == code
     assert error.slow == (code in SLOW)
     assert str(error).startswith(REMEDIES[code])
@@ -61,10 +60,10 @@ def test_a_redirect_to_another_host_is_not_followed() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        other.settimeout(0.5)
+        other.setblocking(False)
         address = f"rtsp://127.0.0.1:{other.getsockname()[1]}/live"
         assert failure(Behaviour(location=address)).code == "camera-redirected"
-        with pytest.raises(TimeoutError):
+        with pytest.raises(BlockingIOError):
             other.accept()
 
 
@@ -163,7 +162,7 @@ def test_wrong_password_is_unauthorised_and_slow() -> None:
     ids=["404", "503", "302", "silent", "ended"],
 )
 def test_no_trace_of_an_error_holds_the_url(behaviour: Behaviour) -> None:
-    error = failure(behaviour)
+    error = failure(behaviour, wait_s=0.5 if behaviour.silent else 20.0)
     told = "".join(traceback.format_exception(error)) + repr(error) + str(error.args)
     chain: BaseException | None = error
     while chain is not None:
@@ -184,7 +183,7 @@ def test_a_source_does_not_show_its_url() -> None:
 )
 def test_stop_from_another_thread_ends_the_iteration_at_once(behaviour: Behaviour) -> None:
     with serve(behaviour) as server:
-        camera = Camera(CameraSource(server.url, connect_timeout_s=1, silence_s=1), CameraClock())
+        camera = Camera(CameraSource(server.url, connect_timeout_s=20, silence_s=20), CameraClock())
         stopped_at = [0.0]
 
         def stop() -> None:
@@ -195,7 +194,7 @@ def test_stop_from_another_thread_ends_the_iteration_at_once(behaviour: Behaviou
         timer.start()
         for _ in camera:
             pass
-        assert 0 < time.monotonic() - stopped_at[0] < 0.5
+        assert 0 < time.monotonic() - stopped_at[0] < 5
         camera.close()
 
 

@@ -14,7 +14,7 @@ from media.listen import Refused, exactly, first_command
 from media.live_types import CameraError, CameraSource
 from tests.media.camera_push import pushing
 from tests.media.ports import free_port, is_listening
-from tests.media.push_server import until
+from tests.waiting import wait_for
 
 KEY = "k3y-of_the.stream"
 
@@ -58,7 +58,7 @@ def test_who_knows_the_key_gets_in_though_others_tried_before(kind: str) -> None
     with Camera(listening(kind, port), CameraClock()) as camera:
         reader = threading.Thread(target=lambda: frames.extend(islice(camera, 20)))
         reader.start()
-        until(lambda: is_listening(port))
+        wait_for(lambda: is_listening(port))
         with (
             socket.create_connection(("127.0.0.1", port)),
             socket.create_connection(("127.0.0.1", port)),
@@ -96,7 +96,7 @@ def test_no_gateway_is_silence_and_stop_needs_none() -> None:
     timer.start()
     began = time.monotonic()
     assert list(camera) == []
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     camera.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,6 +18,7 @@ from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, serve
 from tests.system.conftest import Service
 from tests.system.test_clips import metric
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 SIZE = (96, 64)
@@ -27,10 +27,7 @@ WAIT_S = 60.0
 
 def until(look: Callable[[], Any], service: Service) -> Any:
     """What `look` gives once it is true."""
-    deadline = time.monotonic() + WAIT_S
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"log:\n{service.log.read_text()[-5000:]}"
-    return found
+    return wait_for(look, WAIT_S, pause_s=0.05, why=lambda: f"log:\n{service.log.read_text()[-5000:]}")
 
 
 def test_a_camera_is_watched_pictured_clipped_and_removed(
