@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,24 +18,6 @@ from pipeline.streams import StreamStore
 from tests.pipeline.camera_house import URL, Wait, Workers, add, enable, online, ran, status
 from tests.pipeline.camera_steps import PAUSE_S
 from tests.redis_contents import contents
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(tmp_path)
-    yield workers
-    workers.kill()
-
-
-@pytest.fixture
-def queue(redis: Redis) -> CameraQueue:
-    return CameraQueue(redis)
-
-
-@pytest.fixture
-def store(redis: Redis) -> StreamStore:
-    return StreamStore(redis)
-
 
 # The queue
 
@@ -84,21 +65,21 @@ def test_a_stream_runs_until_it_is_stopped(
     enable(store, stopped, False)  # and whoever did it died before taking the job away
     store.delete(deleted)
     workers.start(redis_url)
-    wait_for(lambda: online(store, wanted), 20)
+    wait_for(lambda: online(store, wanted))
     assert [run[0] for run in ran(redis)] == [wanted]
     assert {id.decode() for id in redis.lrange("left", 0, -1)} == {stopped, deleted}
     assert (status(redis, stopped), status(redis, deleted)) == (None, None)
     assert not queue.enqueue(wanted)  # it runs
     enable(store, wanted, False)
     queue.remove(wanted)
-    wait_for(lambda: status(redis, wanted) is None, 5)
+    wait_for(lambda: status(redis, wanted) is None)
     assert store.status(wanted).state is StreamState.STOPPED
     enable(store, wanted, True)
     assert queue.enqueue(wanted)
-    wait_for(lambda: online(store, wanted), 10)
+    wait_for(lambda: online(store, wanted))
     store.delete(wanted)
-    wait_for(lambda: redis.llen("left") == 4, 5)
-    wait_for(lambda: status(redis, wanted) is None, 5)
+    wait_for(lambda: redis.llen("left") == 4)
+    wait_for(lambda: status(redis, wanted) is None)
     assert len(ran(redis)) == 2
 
 
@@ -111,7 +92,7 @@ def test_a_camera_that_crashes_more_often_than_a_clip_may_is_not_given_up_nor_to
     assert len(crashes) > RETRIES
     redis.rpush(f"do:{stream_id}", *crashes)
     worker = workers.start(redis_url)
-    wait_for(lambda: len(ran(redis)) == len(crashes) + 1 and online(store, stream_id), 30)
+    wait_for(lambda: len(ran(redis)) == len(crashes) + 1 and online(store, stream_id))
     epochs = [int(run[2]) for run in ran(redis)]  # in milliseconds
     assert min(later - earlier for earlier, later in itertools.pairwise(epochs)) >= PAUSE_S * 1000
     assert "ValueError < camera_steps.py" in workers.log()
@@ -132,7 +113,7 @@ def test_a_camera_that_crashes_lets_others_have_the_worker_and_one_that_leaves_h
     queue.enqueue(other)
     redis.rpush(f"do:{crashing}", "die")
     worker = workers.start(redis_url)
-    wait_for(lambda: online(store, other), 20)
+    wait_for(lambda: online(store, other))
     assert [run[0] for run in ran(redis)] == [crashing, other]
     assert queue.underway(crashing)
     worker.terminate()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from redis import Redis
 
 from pipeline.camera_queue import CameraQueue
@@ -23,23 +21,6 @@ from pipeline.stream_files import StreamFiles
 from pipeline.streams import StreamStore
 from pipeline.tasks import SegmentKey
 from tests.pipeline.camera_house import Wait, Workers, add, enable, online, ran, status
-
-
-@pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
-    workers = Workers(tmp_path)
-    yield workers
-    workers.kill()
-
-
-@pytest.fixture
-def queue(redis: Redis) -> CameraQueue:
-    return CameraQueue(redis)
-
-
-@pytest.fixture
-def store(redis: Redis) -> StreamStore:
-    return StreamStore(redis)
 
 
 def recover(redis: Redis, folder: Path) -> list[Action]:
@@ -98,22 +79,22 @@ def test_a_stream_survives_kill_of_redis_and_an_owner_that_hung_meanwhile(
         stream_id, lost = add(store), add(store, "gate")
         queue.enqueue(stream_id)
         first = workers.start(own_redis_server.url)
-        wait_for(lambda: online(store, stream_id), 20)
+        wait_for(lambda: online(store, stream_id))
         hung = int(ran(redis)[0][1])
         for pid in (first.pid, hung):
             os.kill(pid, signal.SIGSTOP)
         own_redis_server.kill()
         own_redis_server.start()
         second = workers.start(own_redis_server.url)
-        wait_for(lambda: len(ran(redis)) == 2 and online(store, stream_id), 30)
+        wait_for(lambda: len(ran(redis)) == 2 and online(store, stream_id))
         epoch = store.status(stream_id).epoch
         for pid in (first.pid, hung):
             os.kill(pid, signal.SIGCONT)
-        wait_for(lambda: gone(hung), 20)
+        wait_for(lambda: gone(hung))
         assert store.status(stream_id).epoch == epoch
         assert (queue.underway(stream_id), status(redis, stream_id)) == (True, "started")  # by the second
         assert recover(redis, tmp_path) == [Action(Do.CAMERA, lost)]
-        wait_for(lambda: online(store, lost), 10)  # by the first worker, which is free by now
+        wait_for(lambda: online(store, lost))  # by the first worker, which is free by now
         assert [run[0] for run in ran(redis)] == [stream_id, stream_id, lost]
         assert (first.poll(), second.poll()) == (None, None)
 

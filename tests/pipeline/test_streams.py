@@ -31,11 +31,6 @@ def changed(stream: Stream, **options: Any) -> StreamOptions:
     return StreamOptions.model_validate(stream.options.model_dump() | options)
 
 
-@pytest.fixture
-def store(redis: Redis) -> StreamStore:
-    return StreamStore(redis)
-
-
 def states(store: StreamStore, stream_id: str) -> list[str]:
     return [event.data["state"] for event in store.read_events(stream_id) if event.kind == "state"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from redis import Redis
 
 from models.catalog import Catalog
@@ -78,7 +77,7 @@ class CameraRig:
             yield
         finally:
             self.streams.delete(stream.id)
-            thread.join(15)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _run(self, stream_id: str) -> None:
@@ -93,7 +92,6 @@ class CameraRig:
     @contextlib.contextmanager
     def enhancing(self, workers: int = 1) -> Iterator[list[Rig]]:
         """Enhance workers, each in a thread."""
-        torch.set_num_threads(1)
         with contextlib.ExitStack() as stack:
             rigs = []
             for number in range(workers):

@@ -28,6 +28,10 @@ from workers.live_tally import LiveTally
 from workers.rungs import complete, plan_live
 
 
+def no_model(name: str, scale: int) -> Enhancer:
+    raise AssertionError("no model is to be loaded here")
+
+
 class Told:
     """Hooks that keep what they were told."""
 
@@ -112,7 +116,7 @@ class Watched:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         if self.problem is not None:
             raise self.problem

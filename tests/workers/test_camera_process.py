@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from redis import Redis
 
 from pipeline.camera_queue import CameraQueue
 from pipeline.stream import Stream
@@ -47,11 +46,6 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     processes.kill()
 
 
-@pytest.fixture
-def rig(redis: Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CameraRig:
-    return CameraRig(redis, redis_url, tmp_path, monkeypatch)
-
-
 def online(rig: CameraRig, stream: Stream, epoch: int = 0) -> bool:
     status = rig.status(stream)
     return status.state == "online" and status.epoch > epoch
@@ -68,20 +62,20 @@ def test_a_stream_goes_from_worker_to_worker(rig: CameraRig, processes: Processe
         stream = rig.make(camera.url, model="lanczos")
         queue.enqueue(stream.id)
         first = processes.start()
-        wait_for(lambda: online(rig, stream), 60)
+        wait_for(lambda: online(rig, stream))
         epoch = rig.status(stream).epoch
         # The process that has the stream is killed; its worker begins it anew.
         os.kill(horse_of(first), signal.SIGKILL)
-        wait_for(lambda: online(rig, stream, epoch), 60)
+        wait_for(lambda: online(rig, stream, epoch))
         epoch = rig.status(stream).epoch
         # The worker is told to leave; another takes the stream up.
         first.send_signal(signal.SIGTERM)
         assert first.wait(30) == 0
         assert queue.waiting() == 1
         processes.start()
-        wait_for(lambda: online(rig, stream, epoch), 60)
+        wait_for(lambda: online(rig, stream, epoch))
         rig.streams.delete(stream.id)
-        wait_for(lambda: not queue.underway(stream.id), 20)
+        wait_for(lambda: not queue.underway(stream.id))
     log = processes.log.read_text()
     assert "stream let go" in log
     assert "Traceback" not in log

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
-from redis import Redis
 
 from pipeline.listening import claim_port, listen_url
 from tests.media.camera_push import pushing
@@ -18,18 +14,13 @@ from tests.workers.camera_rig import CameraRig
 WaitFor = Callable[..., None]
 
 
-@pytest.fixture
-def rig(redis: Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CameraRig:
-    return CameraRig(redis, redis_url, tmp_path, monkeypatch)
-
-
 def test_the_enhanced_stream_is_pushed(rig: CameraRig, wait_for: WaitFor) -> None:
     receiver = Receiver(free_port())
     with serve(Behaviour(rate=10)) as camera:
         stream = rig.make(camera.url, model="lanczos", scale=2, hls=False, push_url=receiver.url)
         rig.streams.update(stream.id, stream.options, sealed={"push_url": rig.vault.seal(receiver.url)})
         with rig.owned(stream):
-            wait_for(lambda: len(receiver.frames) >= 10, 30)
+            wait_for(lambda: len(receiver.frames) >= 10)
             assert {size for _, _, size in receiver.frames} == {(192, 128)}
             assert rig.status(stream).push is not None
     receiver.join()
@@ -42,6 +33,6 @@ def test_a_gateway_pushes_straight_to_the_worker(rig: CameraRig, wait_for: WaitF
     assert claim_port(rig.redis, stream, [port]) == port
     url = listen_url(stream, port, rig.vault, host="127.0.0.1")
     with rig.owned(stream):
-        wait_for(lambda: rig.status(stream).state == "connecting", 20)
+        wait_for(lambda: rig.status(stream).state == "connecting")
         with pushing(url, port):
-            wait_for(lambda: rig.status(stream).state == "online" and rig.status(stream).frames > 5, 30)
+            wait_for(lambda: rig.status(stream).state == "online" and rig.status(stream).frames > 5)

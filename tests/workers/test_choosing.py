@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from redis import Redis
 
 from media.facts_json import to_json
 from media.probe import probe
@@ -28,12 +26,10 @@ from pipeline.options import OptionError
 from pipeline.settings import Settings
 from tests.media.clips import LIMITS
 from tests.models.model_maker import write_light
-from tests.workers.rig import Doubling as AnyNetwork
-from tests.workers.rig import Rig, enhancer
+from tests.workers.rig import Rig
 from workers import clip
-from workers.loaded import LoadedModels
 from workers.local import decide_local, enhance_local
-from workers.room import ModelGone, Room, open_room
+from workers.room import ModelGone, Room
 from workers.segment import enhance_segment
 
 GAINS = {4: {profile: Gained(5.0, 4.0, 6.0, 1.0) for profile in PROFILES}}
@@ -100,20 +96,6 @@ def test_scales_are_the_default_models_unless_asked_for(folder: Path, tmp_path: 
         plan(scale=8)
     with pytest.raises(OptionError, match="no model that enlarges by 3 has a vivid training"):
         plan(scale=3, detail=0.5)
-
-
-@pytest.fixture
-def room(
-    redis_url: str, redis: Redis, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Room, Rig]]:
-    """Of the clip worker, with an enhance worker beside it; both have the folder's models."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("GLEANER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("GLEANER_MODELS_DIR", str(folder))
-    monkeypatch.setenv("GLEANER_FRAME_STORE_DIR", str(tmp_path / "frames"))
-    with open_room() as found:
-        models = LoadedModels("cpu", 1, Catalog(folder))
-        yield found, Rig(redis, found.store, enhancer(AnyNetwork()), models=models)
 
 
 def submit(room: Room, name: str, source: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from workers.loaded import LoadedModels
 from workers.local import decide_local, enhance_local
 from workers.plane_redis import RedisPlane
 from workers.report import STATEMENT_LEARNED, STATEMENT_VIVID
-from workers.room import Room, open_room
+from workers.room import Room
 from workers.segment import enhance_segment
 
 
@@ -126,20 +125,6 @@ def test_a_vivid_training_that_was_replaced_is_loaded_anew(tmp_path: Path) -> No
     )
     tiles = picture_tiles(1)
     assert not np.array_equal(made[0].enhance(tiles).pixels, made[1].enhance(tiles).pixels)
-
-
-@pytest.fixture
-def room(
-    redis_url: str, redis: Redis, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Room, Rig]]:
-    """Of the clip worker, with an enhance worker beside it; both have the folder's models."""
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    monkeypatch.setenv("GLEANER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("GLEANER_MODELS_DIR", str(folder))
-    monkeypatch.setenv("GLEANER_FRAME_STORE_DIR", str(tmp_path / "frames"))
-    with open_room() as found:
-        models = LoadedModels("cpu", 1, Catalog(folder))
-        yield found, Rig(redis, found.store, enhancer(AnyNetwork()), models=models)
 
 
 def test_the_services_segments_and_previews_have_it_too(room: tuple[Room, Rig], folder: Path, tmp_path: Path) -> None:

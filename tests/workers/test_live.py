@@ -6,32 +6,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-import torch
 from redis import Redis
 from torch import Tensor
 
 from media.live_types import CameraSource
-from models.enhancer import Enhancer
 from pipeline.frames_shared import SharedFrameStore
 from pipeline.tasks import SegmentKey
 from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, serve
-from tests.workers.live_rig import Watched, play
+from tests.workers.live_rig import Watched, no_model, play
 from tests.workers.rig import SCALE, Doubling, Rig, enhancer
 from workers.live_planes import RedisLivePlane
 from workers.plane_redis import RedisPlane
 
 WaitFor = Callable[..., None]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def no_model(name: str, scale: int) -> Enhancer:
-    raise AssertionError("no model is to be loaded here")
 
 
 class Slow(Doubling):
@@ -50,14 +38,14 @@ def test_frames_are_enhanced_in_time_and_the_files_play(tmp_path: Path, wait_for
     network = enhancer(Doubling())
     with (
         serve(Behaviour(rate=10)) as camera,
-        Watched(CameraSource(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
+        Watched(CameraSource(camera.url), lambda name, scale: network, tmp_path / "live", budget_s=6.0) as watched,
     ):
-        wait_for(lambda: watched.tally.frames >= 30, 15)
+        wait_for(lambda: watched.tally.frames >= 30)
         assert watched.session.standing().state == "online"
     assert watched.told.details == []
     assert watched.states == ["connecting", "online"]
     assert set(watched.tally.how) <= {"enhanced", "reused"}
-    assert max(watched.told.lags[5:]) < 2.0  # the first wait until everything is opened
+    assert max(watched.told.lags[5:]) < 6.0  # the first wait until everything is opened
     assert watched.told.of("size") == [{"codec": "h264", "width": 96, "height": 64}]
     shown = play(tmp_path / "live")
     assert len(shown) == watched.tally.frames
@@ -75,16 +63,16 @@ def test_three_times_the_load_steps_down_and_keeps_the_budget(tmp_path: Path, wa
             lambda name, scale: slow if name == "slow" else quick,
             tmp_path / "live",
             ladder=("slow", "doubling"),
-            budget_s=2.0,
+            budget_s=4.0,
         ) as watched,
     ):
-        wait_for(lambda: watched.ladder.rung == "doubling", 15)
-        wait_for(lambda: sum(rung == "doubling" for _, _, rung, _ in watched.told.frames) > 30, 15)
+        wait_for(lambda: watched.ladder.rung == "doubling")
+        wait_for(lambda: sum(rung == "doubling" for _, _, rung, _ in watched.told.frames) > 30)
     step = watched.told.of("rung")[0]
     assert (step["from"], step["to"], step["down"]) == ("slow", "doubling", True)
     assert "dropped" in step["reason"]
     assert watched.tally.dropped > 10
-    assert max(watched.told.lags[20:]) < 2.0  # but those of the first segment, which appears as a whole
+    assert max(watched.told.lags[20:]) < 4.0  # but those of the first segment, which appears as a whole
     assert set(watched.tally.lags) >= {"slow", "doubling"}
 
 
@@ -96,12 +84,12 @@ def test_a_plane_that_never_answers_stops_the_stream_for_no_longer_than_patience
         serve(Behaviour(rate=10)) as camera,
         Watched(CameraSource(camera.url), lambda name, scale: dead, tmp_path / "live", budget_s=1.25) as watched,
     ):
-        wait_for(lambda: watched.ladder.rung == "lanczos", 15)  # the first frame's 4 s might be its model's loading
+        wait_for(lambda: watched.ladder.rung == "lanczos")  # the first frame's 4 s might be its model's loading
         frames = watched.tally.frames
-        wait_for(lambda: watched.tally.frames > frames + 10, 15)
+        wait_for(lambda: watched.tally.frames > frames + 10)
     assert watched.told.frames[0][1] == "late"
     assert watched.tally.late >= 1
-    assert max(watched.told.pauses()) < watched.frames.patience_s + 0.3
+    assert max(watched.told.pauses()) < watched.frames.patience_s + 1.5  # of the 4 s
     assert "not back within 0.50 s" in watched.told.of("rung")[0]["reason"]
 
 
@@ -110,7 +98,7 @@ def test_lanczos_needs_no_network_at_all(tmp_path: Path, wait_for: WaitFor) -> N
         serve(Behaviour(rate=20)) as camera,
         Watched(CameraSource(camera.url), no_model, tmp_path / "live", ladder=("lanczos",)) as watched,
     ):
-        wait_for(lambda: watched.tally.frames > 20, 15)
+        wait_for(lambda: watched.tally.frames > 20)
     assert set(watched.tally.how) <= {"resized", "reused"}
     assert len(play(tmp_path / "live")) == watched.tally.frames
 
@@ -122,9 +110,9 @@ def test_a_camera_that_changes_its_size_goes_on_in_the_new_one(tmp_path: Path, w
         serve(behaviour) as camera,
         Watched(CameraSource(camera.url), lambda name, scale: network, tmp_path / "live") as watched,
     ):
-        wait_for(lambda: len(watched.told.of("size")) == 2, 15)
+        wait_for(lambda: len(watched.told.of("size")) == 2)
         frames = watched.tally.frames
-        wait_for(lambda: watched.tally.frames > frames + 20, 15)
+        wait_for(lambda: watched.tally.frames > frames + 20)
     assert [(size["width"], size["height"]) for size in watched.told.of("size")] == [(96, 64), (128, 96)]
     assert set(watched.told.sizes) == {(128, 192, 3), (192, 256, 3)}
     playlist = (tmp_path / "live" / "live.m3u8").read_text()
@@ -146,16 +134,16 @@ def test_one_of_two_enhance_workers_dies_and_the_stream_waits_no_longer_than_its
             CameraSource(camera.url),
             no_model,
             tmp_path / "live",
-            budget_s=2.25,
+            budget_s=4.25,
             plane=RedisLivePlane(plane, lambda: True, lambda: 2, "cam-a"),
         ) as watched,
     ):
-        wait_for(lambda: watched.tally.how.get("enhanced", 0) > 30, 20)
+        wait_for(lambda: watched.tally.how.get("enhanced", 0) > 30)
         before = watched.tally.late
-        wait_for(lambda: queue.claim("died", 1, 1000), 10)  # takes a frame, and is not heard of again
-        wait_for(lambda: watched.tally.late > before, 10)
+        wait_for(lambda: queue.claim("died", 1, 1000))  # takes a frame, and is not heard of again
+        wait_for(lambda: watched.tally.late > before)
         frames = watched.tally.frames
-        wait_for(lambda: watched.tally.frames > frames + 10, 10)
-        assert max(watched.told.pauses()[5:]) < watched.frames.patience_s + 0.5
-        assert max(watched.told.lags[15:]) < 2.25  # but those of the first segment, which appears as a whole
+        wait_for(lambda: watched.tally.frames > frames + 10)
+        assert max(watched.told.pauses()[5:]) < watched.frames.patience_s + 1.5
+        assert max(watched.told.lags[15:]) < 4.25  # but those of the first segment, which appears as a whole
     assert store.jobs() == set()

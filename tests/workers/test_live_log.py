@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from redis import Redis
 
 from media.live_types import CLOCK, CameraSource
 from pipeline.stream import RetentionOptions
@@ -151,9 +148,9 @@ def test_what_has_had_its_time_is_deleted(tmp_path: Path, wait_for: WaitFor) -> 
         with LogWriter(tmp_path, {"stream": "gate"}, 1e12, 1 << 30) as writer:
             writer.put(line(60.0 * minutes))
     with LogWriter(tmp_path, {"stream": "gate"}, 90, 1 << 30, clock=lambda: BEGAN + 240):
-        wait_for(lambda: len(list_logs(tmp_path)) == 2, 5)
+        wait_for(lambda: len(list_logs(tmp_path)) == 2, 20)
     with LogWriter(tmp_path, {"stream": "gate"}, 90, 10, clock=lambda: BEGAN + 240):
-        wait_for(lambda: list_logs(tmp_path) == [], 5)
+        wait_for(lambda: list_logs(tmp_path) == [], 20)
 
 
 def test_a_disk_that_does_not_take_it_stops_nothing_and_what_is_lost_is_counted(
@@ -163,11 +160,11 @@ def test_a_disk_that_does_not_take_it_stops_nothing_and_what_is_lost_is_counted(
     folder = tmp_path / "log"  # not there, as after a deletion
     with LogWriter(folder, {"stream": "gate"}, 1e12, 1 << 30) as writer:
         writer.put(line(1))
-        wait_for(lambda: writer.problem is not None, 5)
+        wait_for(lambda: writer.problem is not None)
         assert not folder.exists()
         folder.mkdir()
         writer.put(line(2))
-        wait_for(lambda: writer.problem is None, 5)
+        wait_for(lambda: writer.problem is None)
     (file,) = list_logs(folder)
     assert [content for _, content in read_lines(folder / file.name)][1:] == [{"pts": 2 * CLOCK, "lost": 1}]
 
@@ -205,7 +202,6 @@ def test_a_killed_worker_leaves_whole_lines_and_the_next_goes_on(tmp_path: Path)
 
 
 def test_every_frame_of_an_overloaded_session_is_accounted_for(tmp_path: Path, wait_for: WaitFor) -> None:
-    torch.set_num_threads(1)
     slow, quick = enhancer(Slow(0.15)), enhancer(Doubling())
     lines: list[LogLine] = []
     log = LiveLog(lines.append)
@@ -220,7 +216,7 @@ def test_every_frame_of_an_overloaded_session_is_accounted_for(tmp_path: Path, w
             journal=log,
         ) as watched,
     ):
-        wait_for(lambda: sum(rung == "doubling" for _, _, rung, _ in watched.told.frames) > 10, 15)
+        wait_for(lambda: sum(rung == "doubling" for _, _, rung, _ in watched.told.frames) > 10)
     log.close()
     contents = [line.content for line in lines]
     frames = [content for content in contents if "pts" in content]
@@ -244,21 +240,18 @@ def test_every_frame_of_an_overloaded_session_is_accounted_for(tmp_path: Path, w
     )
 
 
-def test_the_owner_of_a_stream_keeps_its_log_until_it_is_removed(
-    redis: Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_for: WaitFor
-) -> None:
-    rig = CameraRig(redis, redis_url, tmp_path, monkeypatch)
+def test_the_owner_of_a_stream_keeps_its_log_until_it_is_removed(rig: CameraRig, wait_for: WaitFor) -> None:
     with serve(Behaviour(rate=10, reports=True, auth="digest")) as camera:
         record = RetentionOptions(hours=1, gigabytes=1)
         stream = rig.make(camera.url, model="lanczos", scale=2, record=record, push_url="rtsp://192.0.2.1/x")
         folder = rig.files.log(stream.id)
         with rig.owned(stream):
-            wait_for(lambda: rig.status(stream).frames >= 15, 20)
-            wait_for(lambda: list_logs(folder) != [], 5)  # while it runs
+            wait_for(lambda: rig.status(stream).frames >= 15)
+            wait_for(lambda: list_logs(folder) != [])  # while it runs
             camera.kill()
-            wait_for(lambda: rig.status(stream).state == "backing-off", 10)
+            wait_for(lambda: rig.status(stream).state == "backing-off")
             camera.start()
-            wait_for(lambda: rig.status(stream).frames >= 30, 20)
+            wait_for(lambda: rig.status(stream).frames >= 30)
     files = list_logs(folder)
     frames, kinds = [], []
     for file in files:
@@ -277,4 +270,3 @@ def test_the_owner_of_a_stream_keeps_its_log_until_it_is_removed(
     assert all(secret not in text for secret in ("s3cret", "operator", "rtsp:"))
     rig.files.remove(stream.id)
     assert not folder.exists()
-    shutil.rmtree(tmp_path / "data", ignore_errors=True)

@@ -17,10 +17,9 @@ from media.live_types import CameraError, CameraSource
 from media.live_writer import LiveWriter
 from media.recording import Recorder
 from media.ring import SourceRing
-from models.enhancer import Enhancer
 from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, serve
-from tests.workers.live_rig import Told
+from tests.workers.live_rig import Told, no_model
 from tests.workers.live_sim import facts_of
 from workers.backoff import Backoff
 from workers.ladder import Ladder
@@ -46,10 +45,6 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def no_model(name: str, scale: int) -> Enhancer:
-    raise AssertionError("no model is to be loaded here")
 
 
 def own_mib() -> float:
@@ -84,9 +79,9 @@ def test_a_camera_that_comes_and_goes_takes_no_memory(
         thread = threading.Thread(target=lambda: session.run(lambda: not stop.is_set()))
         thread.start()
         try:
-            wait_for(lambda: session.tally.reconnects >= WARM, 15)
+            wait_for(lambda: session.tally.reconnects >= WARM)
             began_mib = own_mib()
-            wait_for(lambda: session.tally.reconnects >= WARM + CONNECTIONS, 15)
+            wait_for(lambda: session.tally.reconnects >= WARM + CONNECTIONS)
             ended_mib = own_mib()
             left = alive(Camera, CameraFeed, LiveReader) - before
         finally:
@@ -116,7 +111,7 @@ def test_however_a_connection_ends_nothing_holds_it(end: str, wait_for: WaitFor)
         if end == "frozen":
             assert slot.take(10) is not None
             camera.freeze()
-        wait_for(partial(getattr, reader, "ended"), 10)
+        wait_for(partial(getattr, reader, "ended"))
         reader.stop()
         del reader
-        wait_for(lambda: alive(Camera, CameraFeed, CameraError) == before, 5)
+        wait_for(lambda: alive(Camera, CameraFeed, CameraError) == before)
