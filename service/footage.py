@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from media.camera_files import Stretch
 from media.ring_files import list_ranges
+from media.types import MediaError
 from pipeline.job import CameraStretch, ClipOptions, JobKind
 from pipeline.jobs import new_id
 from pipeline.stream import Stream
@@ -22,7 +24,7 @@ from service.clips import answer_accepted, enqueue
 from service.cuts import Cut
 from service.idempotency import claimed, payload_of
 from service.lookup import find_job
-from service.moments import Moment
+from service.moments import Moment, check_order
 from service.names import clean_name
 from service.problems import ProblemError
 from service.schemas import MAX_NAME, ClipBody, ProblemBody, SubmitOptions
@@ -88,7 +90,12 @@ async def clip_of_stream(
             job = await find_job(backend, earlier, JobKind.CLIP)
             return await answer_accepted(backend, job, {"Idempotency-Replayed": "true"})
         folder = backend.stream_files.ring(stream.id)
-        stretch = await cut.make(folder, start, end, backend.probes)
+        try:
+            stretch = await cut.make(folder, start, end, backend.probes)
+        except MediaError as error:
+            if error.code != "no-footage":
+                raise
+            raise _none_kept(stream, start, end, await to_thread.run_sync(list_ranges, folder)) from None
         clip = await intake.inspect(backend, cut)
         camera = _camera(stream, start, end, stretch)
         job = intake.make_job(received, clip, cut, JobKind.CLIP, backend, camera)
@@ -98,15 +105,19 @@ async def clip_of_stream(
 
 
 def _check_moments(stream: Stream, start: float, end: float) -> None:
-    if start >= end:
-        detail = f"end ({timestamp(end)}) is not after start ({timestamp(start)})"
-        raise ProblemError("invalid-request", f"not valid: {detail}", errors=[{"field": "end", "detail": detail}])
+    check_order(start, end)
     if start > time.time():
         detail = f"start ({timestamp(start)}) has not come yet; wait until it has, or see that the time zone is right"
         raise ProblemError("no-footage", detail)
     if stream.options.ring == 0:
         detail = f"stream {stream.name} keeps nothing of its source: ring is 0; PATCH it to the minutes wanted"
         raise ProblemError("no-footage", detail)
+
+
+def _none_kept(stream: Stream, start: float, end: float, ranges: Sequence[tuple[float, float]]) -> ProblemError:
+    kept = f"from {timestamp(ranges[0][0])} to {timestamp(ranges[-1][1])}, perhaps with gaps" if ranges else "nothing"
+    detail = f"of stream {stream.name} nothing is kept from {timestamp(start)} to {timestamp(end)}; kept is {kept}"
+    return ProblemError("no-footage", f"{detail} (GET {STREAMS}/{stream.id}/source)")
 
 
 def _options(stream: Stream, query: StretchQuery, backend: Backend) -> ClipOptions:

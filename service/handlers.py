@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import cast
+from typing import Any, cast
 
 import redis.exceptions
 import structlog
@@ -64,7 +64,13 @@ async def _media(request: Request, error: Exception) -> Response:
 
 async def _validation(request: Request, error: Exception) -> Response:
     found = cast(RequestValidationError, error).errors()
-    return answer(request, invalid([(".".join(map(str, e["loc"][1:])) or "body", e) for e in found]))
+    return answer(request, invalid([(_field(e), e) for e in found]))
+
+
+def _field(error: dict[str, Any]) -> str:
+    """Name of what is wrong; the body itself where it could not be taken apart."""
+    inner = () if error["type"] == "json_invalid" else error["loc"][1:]
+    return ".".join(map(str, inner)) or "body"
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Moments as clients give and get them: RFC 3339 with a time zone. Pure."""
+"""Moments as clients give and get them: RFC 3339 with a time zone. Knows no route."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator
+
+from service.problems import ProblemError
+from service.views import timestamp
 
 _LOST_PLUS = re.compile(r"(.*[0-9]) ([0-9]{2}:?[0-9]{2})")
 
@@ -17,3 +20,14 @@ def _plus(value: Any) -> Any:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_plus)]
+
+
+def check_order(start: float, end: float) -> None:
+    """Unix seconds. Raises ProblemError 'invalid-request' unless the end is after the start."""
+    if start >= end:
+        raise bad_end(f"end ({timestamp(end)}) is not after start ({timestamp(start)})")
+
+
+def bad_end(detail: str) -> ProblemError:
+    """'invalid-request': what is wrong with the end of a stretch."""
+    return ProblemError("invalid-request", f"not valid: {detail}", errors=[{"field": "end", "detail": detail}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from models.facts import ModelFacts
 from pipeline.job import ClipOptions
 from pipeline.options import OptionError, check, check_auto
 from pipeline.settings import Settings
-from service.problems import ProblemError, invalid
+from service.problems import ProblemError, invalid, secret_like
 from service.schemas import SubmitOptions
 from service.views import output_of
 
@@ -50,13 +50,23 @@ def against_clip(
 
 def enhancer(options: ClipOptions, catalog: Catalog) -> ModelFacts:
     """Facts of the model asked for, as it is now. Raises ProblemError."""
+    return named(options.model, catalog, others=(AUTO,))
+
+
+def named(name: str, catalog: Catalog, field: str = "model", others: Sequence[str] = ()) -> ModelFacts:
+    """Facts of an enhancer. field: where it was named; others: what might stand there beside models.
+
+    Raises ProblemError 'unknown-model'.
+    """
     try:
-        return catalog.enhancer(options.model)
+        return catalog.enhancer(name)
     except UnknownModel as error:
-        known = ", ".join((*sorted(error.known), AUTO))
-        detail = f"there is no model of that name; the models are {known}"
-        errors = [{"field": "model", "detail": f"one of {known}"}]
-        raise ProblemError("unknown-model", detail, errors=errors) from None
+        known = ", ".join((*sorted(error.known), *others))
+        what = "of that name" if secret_like(name) else f"named {name!r:.40}"
+        errors = [{"field": field, "detail": f"one of {known}"}]
+        raise ProblemError(
+            "unknown-model", f"{field}: there is no model {what}; the models are {known}", errors=errors
+        ) from None
 
 
 def pinned(options: ClipOptions, catalog: Catalog) -> str | None:

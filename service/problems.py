@@ -18,7 +18,17 @@ BUSY_RETRY_S = 10
 
 
 _SECRET = (("url",), ("push_url",), ("password",), ("token",), ("query",))  # fields whose value is never repeated
-_WORDS = {"extra_forbidden": "there is no such option"}  # where pydantic's own are not for users
+_WORDS = {  # where pydantic's own are not for users
+    "extra_forbidden": "there is no such option",
+    "json_invalid": "it is no JSON",
+    "model_attributes_type": "it must be a JSON object, and the body's Content-Type application/json",
+}
+_MOMENT = "write it like 2026-11-22T19:00:00Z"
+_REMEDIES = {
+    "timezone_aware": "write its time zone behind it, Z or like +02:00",
+    "datetime_parsing": _MOMENT,
+    "datetime_from_date_parsing": _MOMENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +150,14 @@ def invalid(found: Iterable[tuple[str, Mapping[str, Any]]]) -> ProblemError:
 
 def _detail(error: Mapping[str, Any]) -> str:
     if (words := _WORDS.get(str(error["type"]))) is not None:
+    said = str(error["msg"]).removeprefix("Value error, ")
         return words
     value = error.get("input")
     if isinstance(value, str) and (secret_like(value) or error.get("loc", ())[-1:] in _SECRET):
-        return str(error["msg"])
-    return f"{error['msg']}, not {value!r:.40}" if isinstance(value, str | int | float) else str(error["msg"])
+        return said
+    remedy = _REMEDIES.get(str(error["type"]))
+    said += f", not {value!r:.40}" if isinstance(value, str | int | float) else ""
+    return f"{said}; {remedy}" if remedy else said
 
 
 def secret_like(text: str) -> bool:

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 from media.recording_files import NAME, Recording, list_recordings
 from pipeline.stream import Stream
 from service.backend import Given
-from service.moments import Moment
+from service.moments import Moment, check_order
 from service.names import content_disposition
 from service.problems import ProblemError
 from service.results import send_file
@@ -45,6 +45,8 @@ async def list_stream_recordings(
 ) -> RecordingListBody:
     """Of the enhanced stream, oldest first. Follow `next` until it is null."""
     after = "" if cursor is None else _after(cursor)
+    if start is not None and end is not None:
+        check_order(start.timestamp(), end.timestamp())
     every = await to_thread.run_sync(list_recordings, backend.stream_files.recordings(stream.id))
     low = float("-inf") if start is None else start.timestamp()
     high = float("inf") if end is None else end.timestamp()

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from models.catalog import Catalog, UnknownModel
+from models.catalog import Catalog
+from models.choice import AUTO
 from models.facts import ModelFacts
 from pipeline.addresses import AddressError, AddressRules, CameraUrl, parse_camera_url, resolve
 from pipeline.job import ClipOptions
@@ -19,6 +20,7 @@ from pipeline.options import OptionError, check
 from pipeline.settings import Settings
 from pipeline.stream import Stream, StreamOptions
 from pipeline.usual_ladder import usual_ladder
+from service.options import named
 from service.problems import ProblemError, invalid
 from service.stream_schemas import StreamChange, StreamRequest, StreamWishes
 
@@ -68,6 +70,9 @@ class Chooser:
         self, options: dict[str, Any], wanted: StreamWishes, stream: Stream | None, old: Mapping[str, str]
     ) -> Accepted:
         options["model"] = options.get("model") or self.settings.default_model
+        if options["model"] == AUTO:
+            detail = f"model: {AUTO} chooses by a whole clip; for a stream name one of GET /v1/models"
+            raise ProblemError("unknown-model", detail, errors=[{"field": "model", "detail": "a model's name"}])
         options["ladder"] = options.get("ladder") or usual_ladder(options["model"], self.catalog)
         urls: dict[str, str | None] = {}
         options["push_url"] = stream.options.push_url if stream else None
@@ -111,20 +116,11 @@ class Chooser:
         """SHA-256 of each rung's weights. Raises ProblemError where a rung is no model, or cannot do what is asked."""
         weights: dict[str, str | None] = {}
         for rung in options.ladder:
-            facts = self._facts(rung, "model" if rung == options.model else "ladder")
+            facts = named(rung, self.catalog, "model" if rung == options.model else "ladder")
             weights[rung] = facts.sha256
             if rung == options.model:
                 _check_scale(options, facts)
         return weights
-
-    def _facts(self, name: str, where: str) -> ModelFacts:
-        try:
-            return self.catalog.enhancer(name)
-        except UnknownModel as error:
-            known = ", ".join(sorted(error.known))
-            detail = f"{where}: there is no model of one of the names given; the models are {known}"
-            errors = [{"field": where, "detail": f"one of {known}"}]
-            raise ProblemError("unknown-model", detail, errors=errors) from None
 
 
 def _with_credentials(url: CameraUrl, before: CameraUrl | None, *, dropped: bool) -> CameraUrl:

@@ -19,7 +19,7 @@ from media.moments import moment
 from pipeline.stream import Stream
 from pipeline.stream_log import LogFile, line_of, list_logs, read_lines
 from service.backend import Backend, Given
-from service.moments import Moment
+from service.moments import Moment, bad_end, check_order
 from service.names import content_disposition
 from service.problems import ProblemError
 from service.report_schemas import Clock, ReportLinksBody, SettingsBody, StreamReportBody
@@ -156,13 +156,9 @@ async def _lines(backend: Backend, stream: Stream, reading: Reading, files: list
 
 def _check(stretch: Stretch) -> None:
     """Raises ProblemError 'invalid-request'."""
-    detail = None
-    if stretch.start >= stretch.end:
-        detail = f"end ({moment(stretch.end)}) is not after start ({moment(stretch.start)})"
-    elif stretch.end - stretch.start > LONGEST_S:
-        detail = f"end is more than {LONGEST_S / 3600:g} hours after start; ask for shorter stretches one by one"
-    if detail is not None:
-        raise ProblemError("invalid-request", f"not valid: {detail}", errors=[{"field": "end", "detail": detail}])
+    check_order(stretch.start, stretch.end)
+    if stretch.end - stretch.start > LONGEST_S:
+        raise bad_end(f"end is more than {LONGEST_S / 3600:g} hours after start; ask for shorter stretches one by one")
 
 
 def _files(reading: Reading) -> list[LogFile]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from pipeline.job import Problem
-from pipeline.stream import StreamState
+from pipeline.stream import StreamState, check_name
 
 URL_LIMIT = 2048
-Name = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+NAME_PATTERN = r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"
+Name = Annotated[str, AfterValidator(check_name), Field(max_length=64, json_schema_extra={"pattern": NAME_PATTERN})]
 CameraUrl = Annotated[SecretStr, Field(max_length=URL_LIMIT, examples=["rtsp://user:password@192.0.2.10/stream1"])]
 
 

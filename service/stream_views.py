@@ -123,7 +123,8 @@ def _live(status: StreamStatus, now: float) -> LiveBody:
 
 def not_online(stream: Stream, status: StreamStatus, what: str) -> ProblemError:
     """'stream-not-online': why `what` is not there, in words."""
-    why = _WORDS[status.state]
+    pushed = status.state is StreamState.CONNECTING and stream.options.source != "pull"
+    why = "it waits for a gateway to publish" if pushed else _WORDS[status.state]
     if status.problem is not None:
         why = f"{why}: {status.problem.detail} ({status.problem.code})"
     return ProblemError("stream-not-online", f"stream {stream.name} has no {what}: {why}")

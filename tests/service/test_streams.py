@@ -16,7 +16,7 @@ from pipeline.stream import SourceFacts, StreamState, StreamStatus
 from pipeline.stream_files import StreamFiles
 from pipeline.streams import StreamStore
 from tests.redis_contents import contents
-from tests.service.answers import problem
+from tests.service.answers import problem, why
 
 SECRET = "s3cr%2Ft-Pässwörd"
 PLAIN = "s3cr/t-Pässwörd"
@@ -155,6 +155,25 @@ def test_what_cannot_be_is_refused_with_the_field_and_without_the_password(camer
         assert "s3cret" not in answer.text
         assert "operator" not in answer.text
     assert cameras.http.get("/v1/streams").json()["streams"] == []
+
+
+TOLD: list[tuple[dict[str, Any], str]] = [
+    ({"model": "espcn-x9"}, "model: there is no model named 'espcn-x9'; the models are"),
+    ({"ladder": ["espcn-x4", "no"]}, "ladder: there is no model named 'no'"),
+    ({"model": "auto"}, "auto chooses by a whole clip"),
+    ({"name": "a b"}, "begins with no '.', not 'a b'"),
+    ({"record": True}, "record: it must be a JSON object"),
+]
+
+
+def test_what_is_refused_is_told_with_its_value_and_what_would_do(cameras: Any) -> None:
+    for wishes, said in TOLD:
+        detail = add(cameras, **wishes).json()["detail"]
+        assert said in detail, detail
+        assert "Value error" not in detail
+    for content, kind in ((b"{", "application/json"), (b"name=gate", "application/x-www-form-urlencoded")):
+        answer = cameras.http.post("/v1/streams", content=content, headers={"Content-Type": kind})
+        assert "body: it " in why(answer, 422, "invalid-request")
 
 
 def test_bodies_that_are_no_json_are_refused(cameras: Any) -> None:
