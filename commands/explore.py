@@ -22,7 +22,10 @@ def explore(
     box: Annotated[str, typer.Option("--box", help="x,y,w,h in source pixels of the picture as shown upright.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.png", help="Where the sheet of all of it goes.")],
     count: Annotated[int, typer.Option("--count", min=1, max=16, help="Candidates.")] = 4,
-    bank: Annotated[str | None, typer.Option("--bank", help="StyleGAN2 generator; by default the first.")] = None,
+    bank: Annotated[
+        str | None,
+        typer.Option("--bank", help="StyleGAN2 generator; by default an imported one, else the one that ships."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same candidates.")] = 0,
     steps: Annotated[int, typer.Option("--steps", min=10, max=1000, help="Of each search.")] = 100,
     report: Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file.")] = None,
@@ -35,9 +38,9 @@ def explore(
     from models.weights_io import WeightsError
     from pipeline.targets import check_targets
     from workers.exploration import FrameMissing, write_sheet
-    from workers.explore_local import NoBank, account, explore_local
+    from workers.explore_local import account, explore_local
 
-    unusable = (RegionError, SearchError, FrameMissing, NoBank, WeightsError, ArchitectureError, DeviceError)
+    unusable = (RegionError, SearchError, FrameMissing, WeightsError, ArchitectureError, DeviceError)
     with clean_errors(*unusable):
         settings = Settings()
         check_targets(source, (out, report))

@@ -16,7 +16,6 @@ from service.explore_schemas import ExploreRequest
 from service.problems import ProblemError
 
 SMALLEST = 4  # pixels, edge of the picture a StyleGAN2 begins with
-IMPORT = "import a StyleGAN2 generator with `gleaner models import FILE --as NAME`"
 
 
 def make_exploration(wanted: ExploreRequest, job: Job, files: JobFiles, catalog: Catalog) -> Job:
@@ -56,12 +55,10 @@ def _bank(name: str | None, catalog: Catalog) -> ModelFacts:
     banks = {facts.name: facts for facts in catalog.banks()}
     others = [facts.name for facts in catalog.enhancers()]
     if name is not None and name in others:
-        remedy = f"the banks are {', '.join(banks)}" if banks else f"there is no bank yet: {IMPORT}"
+        remedy = f"the banks are {', '.join(banks)}"
         raise _refused("not-a-bank", "model", f"{name} enhances clips, it draws no pictures of its own; {remedy}")
-    if not banks:
-        raise _refused("no-bank", "model", f"there is no bank to explore with: {IMPORT}")
     if name is None:
-        return next((bank for bank in banks.values() if bank_edge(bank)), next(iter(banks.values())))
+        return next(bank for bank in banks.values() if bank_edge(bank))  # one ships
     if name not in banks:
         raise _refused("unknown-model", "model", f"there is no bank {name!r}; the banks are {', '.join(banks)}")
     return banks[name]
@@ -83,7 +80,9 @@ def _check_frame(frame: int, clip: ClipFacts) -> None:
 def _check_box(box: list[int], clip: ClipFacts, bank: ModelFacts) -> None:
     edge = bank_edge(bank)
     if edge is None:
-        raise _refused("not-a-bank", "model", f"the facts of {bank.name} do not say how large it draws: {IMPORT} again")
+        raise _refused(
+            "not-a-bank", "model", f"the facts of {bank.name} do not say how large it draws: import it again"
+        )
     try:
         region_for(Box(*box), *clip.display_size, edge)
     except RegionError as error:

@@ -20,10 +20,6 @@ from workers.digest import sha256_of
 from workers.exploration import Found, describe, explore_frame
 
 
-class NoBank(LookupError):
-    """There is nothing to explore with. The message names the remedy."""
-
-
 def explore_local(
     source: Path,
     frame: int,
@@ -36,27 +32,17 @@ def explore_local(
 ) -> tuple[Found, ModelFacts]:
     """What was found, and the facts of the bank it was found in. bank: its name, None has the first there is.
 
-    What cannot be is refused before any work where the clip's facts tell. Raises NoBank, UnknownModel, MediaError,
+    What cannot be is refused before any work where the clip's facts tell. Raises UnknownModel, MediaError,
     RegionError, FrameMissing, WeightsError, DeviceError, SearchError.
     """
     catalog = Catalog(settings.models_dir)
-    facts = choose_bank(catalog, bank)
+    facts = catalog.banks()[0] if bank is None else catalog.bank(bank)
     clip = probe(source, probe_limits(settings, max_bytes=None))
     check_box(box, *clip.display_size)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     network = load_bank(facts.name, settings.device, catalog=catalog)
     return explore_frame(source, clip, frame, box, network, count, wanted, on_step), facts
-
-
-def choose_bank(catalog: Catalog, name: str | None) -> ModelFacts:
-    """The bank of that name, or the first. Raises NoBank where there is none at all, UnknownModel."""
-    banks = catalog.banks()
-    if not banks:
-        raise NoBank(
-            "there is no bank to explore: import a StyleGAN2 generator with `gleaner models import FILE --as NAME`"
-        )
-    return banks[0] if name is None else catalog.bank(name)
 
 
 def account(found: Found, bank: ModelFacts, wanted: SearchSettings, source: Path) -> dict[str, Any]:

@@ -63,9 +63,10 @@ def test_a_bank_can_be_named(explore: Explore, tmp_path: Path) -> None:
     _refused(explore("--bank", "espcn-x4"), "espcn-x4", "a-bank, b-bank")
 
 
-def test_without_a_bank_the_remedy_is_named(explore: Explore, tmp_path: Path) -> None:
-    _refused(explore(), "no bank", "gleaner models import")
-    assert not (tmp_path / "out.png").exists()
+def test_the_bank_that_ships_is_explored_where_none_was_imported(explore: Explore, tmp_path: Path) -> None:
+    done = explore("--count", "1", "--json", str(tmp_path / "out.json"))
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out.json").read_text())["bank"]["name"] == "bank-64"
 
 
 @pytest.mark.parametrize(

@@ -129,27 +129,25 @@ def test_what_cannot_be_explored_is_refused_by_name(service: Any, clip_id: str, 
 
 
 def test_banks_are_listed_beside_the_models(service: Any) -> None:
-    assert service.http.get("/v1/models").json()["banks"] == []
+    assert [bank["name"] for bank in service.http.get("/v1/models").json()["banks"]] == ["bank-64"]
     facts = write_bank(service.settings.models_dir, size=64)
     write_bank(service.settings.models_dir, "odd", channels=None)
     listed = service.http.get("/v1/models").json()
-    assert [(bank["name"], bank["size"], bank["licence"]) for bank in listed["banks"]] == [("toy", 64, facts.licence)]
+    own, shipped = listed["banks"]
+    assert (own["name"], own["size"], own["licence"]) == ("toy", 64, facts.licence)
+    assert shipped["name"] == "bank-64"
     assert not {"toy", "odd"} & {model["name"] for model in listed["models"]}
 
 
-def test_without_a_bank_it_says_how_to_get_one(service: Any, clip_id: str) -> None:
-    for model in (None, "nothing"):
-        answer = explore(service, clip_id, model=model)
-        assert (answer.status_code, answer.json()["code"]) == (422, "no-bank")
-        assert "gleaner models import" in answer.json()["detail"]
-    assert "no bank yet" in explore(service, clip_id, model="lanczos").json()["detail"]
+def test_the_bank_that_ships_is_explored_until_one_is_imported(service: Any, clip_id: str) -> None:
+    assert explore(service, clip_id).json()["options"]["model"] == "bank-64"
     write_bank(service.settings.models_dir, "later")
     assert explore(service, clip_id).json()["options"]["model"] == "later"
 
 
 def test_a_bank_that_does_not_say_how_large_it_draws_is_none(service: Any, clip_id: str) -> None:
     write_bank(service.settings.models_dir, channels=None)
-    answer = explore(service, clip_id)
+    answer = explore(service, clip_id, model="toy")
     assert (answer.status_code, answer.json()["code"]) == (422, "not-a-bank")
     assert "the facts of toy" in answer.json()["detail"]
 
