@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         description="Redis to use. Unset: `gleaner serve` starts one of its own on a private socket.",
     )
     data_dir: Path = Field(
-        default=Path("var"), description="Clips, results and reports; shared by API and clip workers."
+        default=Path("var"), description="Clips, streams, results and reports; shared by API, clip and camera workers."
     )
     models_dir: Path = Field(
         default_factory=lambda data: Path(data.get("data_dir", "var")) / "models",
