@@ -19,11 +19,18 @@ from models.glean_light import FoldedGleanLight, GleanLight, check_input, fold
 
 
 @torch.no_grad()
-def silence(network: GleanLight) -> None:
-    """Let the decoder give no weight to the bank's features, and begin from the bicubic enlargement alone."""
-    ups, (first, _, last) = _parts(network)
+def mute(network: GleanLight) -> None:
+    """Let the decoder give no weight to the bank's features, whatever it gave them before."""
+    ups, (first, _, _) = _parts(network)
     for width, conv in zip(network.config.widths, [*(up.upsample_conv for up in ups[1:]), first], strict=True):
         conv.weight[:, width:] = 0
+
+
+@torch.no_grad()
+def silence(network: GleanLight) -> None:
+    """Mute the bank's features, and begin from the bicubic enlargement alone."""
+    mute(network)
+    _, (_, _, last) = _parts(network)
     if network.config.residual:
         last.weight.zero_()
         assert last.bias is not None

@@ -55,6 +55,7 @@ class EvaluationPlan:
     detect: bool = True  # people, faces and plates too, where OpenCV can
     device: str = "auto"
     threads: int | None = None
+    edge: int = EDGE  # pixels of a truth at most, each way
 
 
 def evaluate(
@@ -77,7 +78,7 @@ def evaluate(
     seekers = detections.detectors() if plan.detect else {}
     on_source(0, len(found))
     for done, source in enumerate(found, start=1):
-        truth = read(source, plan.scale, plan.frames)
+        truth = read(source, plan.scale, plan.frames, plan.edge)
         for profile in plan.profiles:
             _measure(source, truth, profile, plan, enhancers, seekers, result, sheet)
         on_source(done, len(found))
@@ -190,7 +191,7 @@ def _about(plan: EvaluationPlan, enhancers: dict[str, Enhancer], found: Sequence
         "stills": sum(source.kind == "still" for source in found),
         "clips": sum(source.kind == "clip" for source in found),
         "scenes": len({source.scene for source in found}),
-        "edge": EDGE,
+        "edge": plan.edge,
         "frames_of_a_clip": plan.frames,
         "scored": min(SCORED, plan.frames),
         "border_left_out": plan.scale,

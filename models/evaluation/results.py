@@ -72,9 +72,9 @@ class Evaluation:
                 scenes.setdefault(m.scene, []).append(m.fidelity)
         return fidelity.mean([fidelity.mean(found) for found in scenes.values()])
 
-    def gain(self, method: str, profile: str, measure: str) -> Gain:
-        """Over bicubic; positive is better, for measures of which less is better too."""
-        baseline, sign = self.of(BICUBIC, profile), BETTER[measure]
+    def gain(self, method: str, profile: str, measure: str, over: str = BICUBIC) -> Gain:
+        """Over another method; positive is better, for measures of which less is better too."""
+        baseline, sign = self.of(over, profile), BETTER[measure]
         pairs = []
         for source, m in self.of(method, profile).items():
             ours, theirs = m.fidelity, baseline[source].fidelity

@@ -19,7 +19,7 @@ from models.training.data import DataError, items, read_still
 
 Bytes = NDArray[np.uint8]
 
-EDGE = 512  # pixels of a truth at most, each way
+EDGE = 512  # pixels of a truth at most, each way, unless another number is asked for
 STILLS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 CLIPS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".ts")
 
@@ -51,13 +51,14 @@ def sources(data: Path, every: int = 1) -> list[Source]:
     return [Source(*entry, number) for number, entry in enumerate(found)][::every]
 
 
-def read(source: Source, scale: int, frames: int) -> list[Bytes]:
+def read(source: Source, scale: int, frames: int, edge: int = EDGE) -> list[Bytes]:
     """The truth: one picture, or up to `frames` consecutive ones from the middle of a clip, (H, W, 3) uint8 RGB.
 
-    Sizes are multiples of `scale`. Raises DataError for what cannot be read or is too small to be measured.
+    Sizes are multiples of `scale`, at most `edge`. Raises DataError for what cannot be read or is too small to be
+    measured.
     """
     pictures = [read_still(source.path)] if source.kind == "still" else _clip(source.path, frames)
-    cut = [_middle(picture, scale) for picture in pictures]
+    cut = [_middle(picture, scale, edge) for picture in pictures]
     height, width, _ = cut[0].shape
     if min(height, width) < SMALLEST + 2 * scale:
         raise DataError(f"{source.path.name} is only {width}x{height}: use at least {SMALLEST + 2 * scale} each way")
@@ -89,8 +90,8 @@ def _halved(frame: Bytes) -> Bytes:
     return np.asarray(cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _middle(picture: Bytes, scale: int) -> Bytes:
+def _middle(picture: Bytes, scale: int, edge: int) -> Bytes:
     height, width, _ = picture.shape
-    rows, columns = (min(length, EDGE) // scale * scale for length in (height, width))
+    rows, columns = (min(length, edge) // scale * scale for length in (height, width))
     y, x = (height - rows) // 2, (width - columns) // 2
     return np.ascontiguousarray(picture[y : y + rows, x : x + columns])

@@ -100,7 +100,11 @@ def test_sources_take_the_dev_split_by_scene_and_keep_their_numbers(tmp_path: Pa
     assert [(s.path.name, s.scene, s.number) for s in found] == [("a.png", "yard", 0), ("c.png", "yard", 1)]
     (tmp_path / "manifest.json").unlink()
     assert [(s.scene, s.number) for s in sources.sources(tmp_path, 2)] == [("a.png", 0), ("c.png", 2)]
-    assert sources.read(found[0], 5, 1)[0].shape == (95, 110, 3)
+    whole = sources.read(found[0], 5, 1)[0]
+    assert whole.shape == (95, 110, 3)
+    cut = sources.read(found[0], 5, 1, edge=80)[0]
+    middle = picture()[(picture().shape[0] - 80) // 2 :, (picture().shape[1] - 80) // 2 :][:80, :80, ::-1]
+    assert np.array_equal(cut, middle)
 
 
 def test_unusable_sources_are_named(tmp_path: Path) -> None:

@@ -47,6 +47,18 @@ def test_a_network_that_uses_its_bank_is_served_with_it() -> None:
     assert isinstance(glean_silent.fold_for_service(network), FoldedGleanLight)
 
 
+def test_muted_it_gives_what_the_bank_does_not() -> None:
+    torch.manual_seed(0)
+    network = GleanLight(LIGHT)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        alone = glean_silent.enhance(network, x)
+        assert not torch.allclose(network(x), alone, atol=1e-3)
+        glean_silent.mute(network)
+        assert torch.allclose(network(x), alone, atol=1e-5)
+    assert glean_silent.is_silent(network)
+
+
 def test_served_without_its_bank_it_takes_the_same_tiles() -> None:
     network = GleanLight(LIGHT)
     glean_silent.silence(network)
