@@ -150,8 +150,8 @@ def invalid(found: Iterable[tuple[str, Mapping[str, Any]]]) -> ProblemError:
 
 def _detail(error: Mapping[str, Any]) -> str:
     if (words := _WORDS.get(str(error["type"]))) is not None:
-    said = str(error["msg"]).removeprefix("Value error, ")
         return words
+    said = str(error["msg"]).removeprefix("Value error, ")
     value = error.get("input")
     if isinstance(value, str) and (secret_like(value) or error.get("loc", ())[-1:] in _SECRET):
         return said
