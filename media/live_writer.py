@@ -42,7 +42,9 @@ class LiveWriter:
     """The HLS view of one stream. Not thread-safe.
 
     keep: whole segments in the playlist, at least; files stay as long again as a player may still fetch them. An owner
-    that takes over a folder goes on with its numbers, behind a discontinuity. `clock` is a steady one, for `flush`.
+    that takes over a folder goes on with its numbers, behind a discontinuity; one that begins a new folder beside those
+    of earlier owners begins with the discontinuity sequence `first_era`, see `next_era`. `clock` is a steady one, for
+    `flush`.
     Raises MediaError("disk-full") where space runs out, OSError for other failures; the next key frame tries again.
     """
 
@@ -54,6 +56,7 @@ class LiveWriter:
         part_s: float = 0.5,
         keep: int = 8,
         low_latency: bool = True,
+        first_era: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
@@ -89,7 +92,7 @@ class LiveWriter:
         self._pending: list[Encoded] = []  # frames of the part that is not written yet
         self._part_ticks = 0
         folder.mkdir(parents=True, exist_ok=True)
-        self._take_over()
+        self._take_over(first_era)
 
     # What callers do
 
@@ -297,7 +300,7 @@ class LiveWriter:
 
     # Taking over
 
-    def _take_over(self) -> None:
+    def _take_over(self, first_era: int) -> None:
         """Go on where an earlier owner stopped, wherever that was."""
         found = {kind: dict[str, int]() for kind in ("seg", "part", "init")}
         for path in self.folder.iterdir():
@@ -309,7 +312,7 @@ class LiveWriter:
         self._init = max(found["init"].values(), default=-1)
         numbers = [*found["seg"].values(), *found["part"].values()]
         self._number = max(numbers, default=-1) + 1
-        self._era = self._number  # no fewer segments than discontinuities, so no player has seen this one
+        self._era = first_era + self._number  # no fewer segments than discontinuities, so no player has seen this one
         with contextlib.suppress(OSError, ValueError):
             self._go_on(hls.read_back((self.folder / PLAYLIST).read_text()))
         if not self._segments:  # what it listed is gone
@@ -350,3 +353,16 @@ class LiveWriter:
             self._end = span((self.folder / hls.segment_name(self._number - 1)).read_bytes())[1]
             self._published = True
             self._write_playlist()
+
+
+def next_era(folder: Path) -> int:
+    """The discontinuity sequence after all that the playlists in the folders below `folder` have told; 0: none there.
+
+    It has to be a small number: hls.js keeps an array that long, and walks through it.
+    """
+    eras = [0]
+    for path in folder.glob(f"*/{PLAYLIST}"):
+        with contextlib.suppress(OSError, ValueError):
+            left = hls.read_back(path.read_text())
+            eras += [segment.era + 1 for segment in (*left.segments[-1:], left.growing) if segment is not None]
+    return max(eras)

@@ -6,6 +6,7 @@ one look at the disk every LOOK_S.
 Each owner of a stream (an epoch, milliseconds of Unix time when it began) writes into a folder of its own and counts
 its segments anew. What is sent goes on over owners: numbers begin at the epoch's second, which an earlier owner cannot
 have reached, since its segments last longer than a second on average; and files are named with the epoch before them.
+The discontinuity sequence goes on by itself: each owner reads where the one before stopped.
 """
 
 from __future__ import annotations
@@ -53,14 +54,9 @@ def base(epoch: int) -> int:
 def sent(text: str, epoch: int) -> str:
     """The playlist as clients get it: numbers raised by base(epoch), files below a folder named by the epoch."""
     raised, lines = base(epoch), []
-    has_discontinuities = "#EXT-X-DISCONTINUITY-SEQUENCE:" in text
     for line in text.splitlines():
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-MEDIA-SEQUENCE":
-            lines.append(f"{tag}:{_number(value, 0) + raised}")
-            if not has_discontinuities:
-                lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{raised}")
-        elif tag == "#EXT-X-DISCONTINUITY-SEQUENCE":
             lines.append(f"{tag}:{_number(value, 0) + raised}")
         elif line.startswith("#"):
             lines.append(_URI.sub(rf'\g<1>"{epoch}/\g<2>"', line))

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from media.camera import Camera
 from media.camera_clock import CameraClock
 from media.live_types import CameraLimits
-from media.live_writer import LiveWriter
+from media.live_writer import LiveWriter, next_era
 from media.recording import Recorder
 from media.ring import SourceRing
 from pipeline import heartbeat
@@ -62,7 +62,6 @@ def run(stream_id: str) -> None:
         try:
             epoch = room.streams.begin_epoch(stream_id, owner)
             room.files.create(stream_id, epoch)
-            room.files.clear_live(stream_id, keep=epoch)
             log.info("stream taken", stream=stream_id, stage="camera", epoch=epoch)
             with Watchdog(stream_id) as watchdog, _plane(room, stream_id, epoch) as plane:
                 tally = LiveTally()
@@ -135,7 +134,10 @@ class CameraOwner:
             self._ring = SourceRing(room.files.ring(stream.id), keep_s, round(keep_s * RING_BYTES_S))
         self._writer = None
         if options.hls:
-            self._writer = LiveWriter(room.files.live(stream.id, epoch), part_s=part_s(options.budget_s))
+            folder = room.files.live(stream.id, epoch)
+            era = next_era(folder.parent)  # goes on over owners
+            self._writer = LiveWriter(folder, part_s=part_s(options.budget_s), first_era=era)
+        room.files.clear_live(stream.id, keep=epoch)
         backoff = Backoff(cap_s=CAP_S[options.source])
         self._outputs = LiveOutputs(self._writer, self._other_outputs(sealed))
         weights = {name: facts.sha256 for name, facts in models.items()} | {LANCZOS: None}
@@ -157,6 +159,7 @@ class CameraOwner:
                 lambda w, h: plan_live(w, h, rungs, models.__getitem__, options.scale, options.target_height),
                 settings.live_window_frames,
                 numbers,
+                fuse=options.fuse,
             ),
             plane,
             self._outputs,

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import pytest
 
+from media.live_writer import next_era
 from media.types import MediaError
 from tests.media import hls_rules
 from tests.media.live_feeder import Feeder, played
@@ -57,6 +58,24 @@ def test_a_new_owner_goes_on_with_the_numbers(tmp_path: Path) -> None:
     shown = [index for _, index, _ in played(tmp_path)]
     assert shown[:150] == list(range(150))
     assert shown[-125:] == list(range(400, 525))
+
+
+def test_a_folder_beside_those_of_earlier_owners_goes_on_with_their_discontinuities(tmp_path: Path) -> None:
+    assert next_era(tmp_path) == 0
+    first = Feeder(tmp_path / "1")
+    first.add(coded(steady(10, 5)))
+    first.took(first.writer.gap())
+    first.add(coded(steady(10, 5, start=900_000)))
+    assert first.state.segments[-1].era == 1
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "live.m3u8").write_text("torn")
+    assert next_era(tmp_path) == 2
+    second = Feeder(tmp_path / "3", first_era=next_era(tmp_path))
+    second.add(coded(steady(10, 5)))
+    assert {segment.era for segment in second.state.segments} == {2}
+    third = Feeder(tmp_path / "3", first_era=next_era(tmp_path))  # the same owner, with other options
+    third.add(coded(steady(10, 5)))
+    assert [segment.era for segment in third.state.segments] == [2, 2, 2, 3, 3]
 
 
 @pytest.mark.parametrize("loss", ["playlist", "half a playlist", "a part", "a segment"])

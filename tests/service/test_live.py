@@ -82,7 +82,7 @@ def test_the_playlist_names_files_that_are_there(cameras: Any, owner: Owner) -> 
     assert not [name for name in answer.headers if name.startswith("access-control-")]
     lines = answer.text.splitlines()
     assert f"#EXT-X-MEDIA-SEQUENCE:{owner.epoch // 1000}" in lines
-    assert f"#EXT-X-DISCONTINUITY-SEQUENCE:{owner.epoch // 1000}" in lines
+    assert "#EXT-X-DISCONTINUITY-SEQUENCE:0" in lines  # small: hls.js hangs with numbers like the one above
     assert f'#EXT-X-MAP:URI="{owner.epoch}/init-0.mp4"' in lines
     assert f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{owner.epoch}/part-3-2.m4s"' in lines
     named = [line for line in lines if line and not line.startswith("#")]
@@ -215,14 +215,14 @@ def test_a_player_plays_it(cameras: Any, owner: Owner) -> None:
 
 
 def test_what_is_sent_is_still_a_playlist() -> None:
-    head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n"
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:3\n"
     text = head + '#EXT-X-MAP:URI="init-1.mp4"\n#EXTINF:2.0,\nseg-7.m4s\n'
     lines = sent(text, 1_763_841_265_123).splitlines()
     assert lines == [
         "#EXTM3U",
         "#EXT-X-TARGETDURATION:2",
         "#EXT-X-MEDIA-SEQUENCE:1763841272",
-        "#EXT-X-DISCONTINUITY-SEQUENCE:1763841265",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:3",
         '#EXT-X-MAP:URI="1763841265123/init-1.mp4"',
         "#EXTINF:2.0,",
         "1763841265123/seg-7.m4s",
