@@ -183,18 +183,26 @@ def _lanczos_fits(catalog: Catalog, scale: int) -> bool:
     return scale in catalog.enhancer(LANCZOS).scales
 
 
-def _about(plan: EvaluationPlan, enhancers: dict[str, Enhancer], found: Sequence[Source], piq: str) -> dict[str, Any]:
+def about_sources(
+    data: Path, every: int, frames: int, scale: int, found: Sequence[Source], edge: int = EDGE
+) -> dict[str, Any]:
+    """What was measured on, as JSON values."""
     return {
-        "data": plan.data.name,
-        "split": "dev" if (plan.data / "manifest.json").is_file() else "every file",
-        "every": plan.every,
+        "data": data.name,
+        "split": "dev" if (data / "manifest.json").is_file() else "every file",
+        "every": every,
         "stills": sum(source.kind == "still" for source in found),
         "clips": sum(source.kind == "clip" for source in found),
         "scenes": len({source.scene for source in found}),
-        "edge": plan.edge,
-        "frames_of_a_clip": plan.frames,
-        "scored": min(SCORED, plan.frames),
-        "border_left_out": plan.scale,
+        "edge": edge,
+        "frames_of_a_clip": frames,
+        "scored": min(SCORED, frames),
+        "border_left_out": scale,
+    }
+
+
+def _about(plan: EvaluationPlan, enhancers: dict[str, Enhancer], found: Sequence[Source], piq: str) -> dict[str, Any]:
+    return about_sources(plan.data, plan.every, plan.frames, plan.scale, found, plan.edge) | {
         "detect": plan.detect,
         "baselines": "bicubic: MATLAB's, a = -0.5; lanczos: Lanczos-3",
         "models": {

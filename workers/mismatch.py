@@ -26,10 +26,10 @@ from models.evaluation import bicubic
 from models.evaluation.fidelity import MOST_DB
 from models.evaluation.matrix import Matrix, Score, Seen
 from models.evaluation.results import BICUBIC
-from models.evaluation.sources import EDGE, Source, read, sources
+from models.evaluation.sources import Source, read, sources
 from models.metrics import psnr
 from pipeline.version import VERSION
-from workers.evaluate import LANCZOS, SCORED, SEED, EvaluationPlan, PlanError, enlarge, open_model, scored
+from workers.evaluate import LANCZOS, SEED, EvaluationPlan, PlanError, about_sources, enlarge, open_model, scored
 
 Bytes = NDArray[np.uint8]
 
@@ -136,17 +136,7 @@ def _psnr(image: Bytes, target: Bytes, border: int) -> float:
 def _about(
     plan: MismatchPlan, found: Sequence[Source], profiles: dict[str, str], weights: dict[str, str | None]
 ) -> dict[str, Any]:
-    return {
-        "data": plan.data.name,
-        "split": "dev" if (plan.data / "manifest.json").is_file() else "every file",
-        "every": plan.every,
-        "stills": sum(source.kind == "still" for source in found),
-        "clips": sum(source.kind == "clip" for source in found),
-        "scenes": len({source.scene for source in found}),
-        "edge": EDGE,
-        "frames_of_a_clip": plan.frames,
-        "scored": min(SCORED, plan.frames),
-        "border_left_out": plan.scale,
+    return about_sources(plan.data, plan.every, plan.frames, plan.scale, found) | {
         "models": weights,
         "profiles": profiles,
         "versions": {"gleaner": VERSION, "torch": torch.__version__, "numpy": np.__version__},

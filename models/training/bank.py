@@ -29,6 +29,7 @@ from models.training.augment import Strength, augment
 from models.training.checkpoint import CheckpointError
 from models.training.grow import grow_judge, grow_maker
 from models.training.journal import Journal
+from models.training.pace import Pace
 from models.training.pictures import Pictures, crop, open_pictures
 from models.training.precision import autocast, lay_out, set_up
 from models.training.sheets import write_sheet
@@ -110,7 +111,7 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
     pictures = open_pictures(config.data, config.cache or config.out, share_alike=config.share_alike)
     run = _Run(config, pictures, device)
     journal = Journal(config.out, run.seen)
-    began = saved = time.monotonic()
+    pace = Pace(run.save, stop, config.minutes, config.save_every_s)
     with Ahead(run.batch, config.workers) as batches:
         while (stage := config.stage(run.seen)) is not None:
             while run.stage < stage:
@@ -118,12 +119,8 @@ def train(config: BankConfig, stop: Callable[[], bool] = lambda: False) -> BankR
             run.advance(batches(run.step))
             if run.seen % config.evaluate_every < config.batch:
                 run.evaluate(journal)
-            now = time.monotonic()
-            if stop() or (config.minutes is not None and now - began > config.minutes * 60):
+            if pace.over():
                 break
-            if now - saved > config.save_every_s:
-                run.save()
-                saved = now
     run.save()
     return BankResult(run.seen, run.size, config.stage(run.seen) is None)
 

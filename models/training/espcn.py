@@ -10,7 +10,6 @@ import argparse
 import json
 import logging
 import math
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,11 +23,13 @@ from torch import Tensor
 
 from models import weights_io
 from models.espcn import RADIUS, Espcn
-from models.training import checkpoint
+from models.training import average, checkpoint
 from models.training.drawings import drawn_pair, flat_colours
 from models.training.evaluate import Pair, dev_pairs, mean_psnr, network_upscale
+from models.training.pace import Pace, let_down
 from models.training.pack import MARGIN, Pack, PackConfig, open_pack
 from models.training.start import start
+from models.training.stopping import stop_signals
 
 BEST = "best.safetensors"
 MAY_CHANGE = {
@@ -93,18 +94,13 @@ def train(config: TrainConfig, stop: Callable[[], bool] = lambda: False) -> Trai
     pack = open_pack(config.data, config.cache or config.out, packing)
     pairs = dev_pairs(config.data, config.scale, conditions=("bicubic", "surveillance"), every=config.evaluate_one_in)
     run = _Run(config, pack)
-    started = saved = time.monotonic()
+    pace = Pace(run.save, stop, config.minutes, config.save_every_s)
     while run.step < config.steps:
         loss = run.advance(pack)
         if run.step % config.evaluate_every == 0 or run.step == config.steps:
             run.evaluate(pairs, loss)
-        now = time.monotonic()
-        out_of_time = config.minutes is not None and now - started > config.minutes * 60
-        if stop() or out_of_time:
+        if pace.over():
             break
-        if now - saved > config.save_every_s:
-            run.save()
-            saved = now
     run.save()
     best = config.out / BEST
     return TrainResult(run.step, run.step >= config.steps, run.best, best if best.is_file() else None)
@@ -121,7 +117,7 @@ class _Run:
         if state is None:
             pairs = batch(pack, np.random.default_rng(config.seed), config.start_pairs)
             start(self.network, *pairs, torch.Generator().manual_seed(config.seed))
-        self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.average = average.start(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=config.rate)
         self.step = 0
         self.best = -math.inf
@@ -138,7 +134,7 @@ class _Run:
         began = time.monotonic()
         low, high = batch(pack, np.random.default_rng((self.config.seed, self.step)), self.config.batch)
         for group in self.adam.param_groups:
-            group["lr"] = rate_at(self.step, self.config)
+            group["lr"] = self.rate()
         edge = MARGIN * self.config.scale
         late = self.step >= self.config.drawn_from * self.config.steps
         rng = np.random.default_rng((self.config.seed, self.step, 1))
@@ -156,12 +152,13 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
         self.step += 1
-        keep = min(self.config.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for key, value in self.network.state_dict().items():
-                self.average[key].lerp_(value, 1 - keep)
+        average.follow(self.average, self.network, min(self.config.averaging, (1 + self.step) / (10 + self.step)))
         self.seconds += time.monotonic() - began
         return float(loss.detach())
+
+    def rate(self) -> float:
+        """Adam's, at this step."""
+        return self.config.rate * let_down(self.step, self.config.steps, self.config.cooldown)
 
     def evaluate(self, pairs: list[Pair], loss: float) -> None:
         """Measure the averaged weights, log, and keep them if they are the best so far."""
@@ -170,7 +167,7 @@ class _Run:
         found = mean_psnr(pairs, network_upscale(shadow, RADIUS), self.config.scale)
         score = sum(found.values()) / len(found)
         row: dict[str, Any] = {"step": self.step, "loss": round(loss, 5), "minutes": round(self.seconds / 60, 2)}
-        row |= {"rate": rate_at(self.step, self.config), "psnr": {k: round(v, 4) for k, v in found.items()}}
+        row |= {"rate": self.rate(), "psnr": {k: round(v, 4) for k, v in found.items()}}
         with (self.config.out / "log.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         log.info("x%d %s", self.config.scale, row)
@@ -218,15 +215,6 @@ def charbonnier(out: Tensor, target: Tensor) -> Tensor:
     return torch.sqrt((out - target) ** 2 + 1e-6).mean()
 
 
-def rate_at(step: int, config: TrainConfig) -> float:
-    """The learning rate: held, then a half cosine down to a hundredth."""
-    start = config.steps * (1 - config.cooldown)
-    if step < start:
-        return config.rate
-    progress = min(1.0, (step - start) / max(1.0, config.steps - start))
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
 def _turn(image: Any, turn: int) -> Any:
     """One of the square's eight symmetries."""
     image = np.rot90(image, turn % 4)
@@ -253,13 +241,8 @@ def main() -> None:
 
 def run_until_signal(config: TrainConfig) -> TrainResult:
     """`train`, stopped cleanly after the running step by SIGTERM or SIGINT."""
-    asked: list[int] = []
-    before = {s: signal.signal(s, lambda number, _: asked.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        return train(config, lambda: bool(asked))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with stop_signals() as stopped:
+        return train(config, stopped)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from models.training import about, average, checkpoint, export
 from models.training.data import items, read_still
 from models.training.journal import Journal
 from models.training.luma import Planes, batch, open_planes
+from models.training.pace import Pace, let_down
 from models.training.start import start
 
 WEIGHTS = "best.safetensors"
@@ -81,17 +82,13 @@ def train(config: LumaTraining, stop: Callable[[], bool] = lambda: False) -> Lum
     journal = Journal(config.out, run.step)
     if run.step == 0:
         journal.write(0, {"psnr_bicubic": mean_psnr(dev, bicubic(config.scale), config.scale)})
-    began = saved = time.monotonic()
+    pace = Pace(run.save, stop, config.minutes, config.save_every_s)
     while run.step < config.steps:
         loss = run.advance()
         if run.step % config.evaluate_every == 0 or run.step == config.steps:
             run.evaluate(dev, journal, loss)
-        now = time.monotonic()
-        if stop() or (config.minutes is not None and now - began > config.minutes * 60):
+        if pace.over():
             break
-        if now - saved > config.save_every_s:
-            run.save()
-            saved = now
     run.save()
     return LumaResult(run.step, run.step >= config.steps, run.best)
 
@@ -124,7 +121,7 @@ class _Run:
         began, c = time.monotonic(), self.config
         low, high = batch(self.planes, np.random.default_rng((c.seed, self.step)), c.batch, c.crop)
         for group, share in zip(self.adam.param_groups, (1.0, c.last), strict=True):
-            group["lr"] = share * rate_at(self.step, c)
+            group["lr"] = share * c.rate * let_down(self.step, c.steps, c.cooldown)
         loss = F.mse_loss(inside(self.network, low), high)
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -140,7 +137,8 @@ class _Run:
         shadow = Espcn(scale, channels=1)
         shadow.load_state_dict(self.average)
         psnr = mean_psnr(dev, enlarge_by(shadow), scale)
-        told = {"loss": loss, "rate": rate_at(self.step, self.config), "minutes": self.seconds / 60, "psnr": psnr}
+        rate = self.config.rate * let_down(self.step, self.config.steps, self.config.cooldown)
+        told = {"loss": loss, "rate": rate, "minutes": self.seconds / 60, "psnr": psnr}
         journal.write(self.step, told)
         journal.plot()
         if psnr > self.best:
@@ -186,13 +184,6 @@ def dev_planes(data: Path, scale: int) -> list[tuple[Plane, Bytes]]:
 
 def mean_psnr(dev: list[tuple[Plane, Bytes]], enlarge: Enlarge, scale: int) -> float:
     return fmean(scores(enlarge(low), target, scale)[0] for low, target in dev)
-
-
-def rate_at(step: int, config: LumaTraining) -> float:
-    """The learning rate: held, then a half cosine down to a hundredth."""
-    begin = config.steps * (1 - config.cooldown)
-    progress = min(1.0, max(0.0, (step - begin) / max(1.0, config.steps - begin)))
-    return config.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def facts(scale: int, licences: Mapping[str, int], psnr: float) -> ModelFacts:

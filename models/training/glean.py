@@ -28,6 +28,7 @@ from models.training import average, checkpoint, export
 from models.training.ahead import Ahead
 from models.training.fidelity import Gain, Scene, dev_scenes, gains, whole
 from models.training.journal import Journal
+from models.training.pace import Pace, let_down
 from models.training.pairs import DRAWN, MIX, pair
 from models.training.pictures import Pictures, open_pictures
 from models.training.precision import autocast, hasten, lay_out, set_up
@@ -116,18 +117,14 @@ def train_by(
     run = kind(config, pictures, device)
     scenes = dev_scenes(config.data, run.scale, run.tile)
     journal = Journal(config.out, run.step)
-    began = saved = time.monotonic()
+    pace = Pace(run.save, stop, config.minutes, config.save_every_s)
     with Ahead(run.batch, config.workers) as batches:
         while run.step < config.steps:
             losses = run.advance(*batches(run.step))
             if run.step % config.evaluate_every == 0 or run.step == config.steps:
                 run.evaluate(scenes, journal, losses)
-            now = time.monotonic()
-            if stop() or (config.minutes is not None and now - began > config.minutes * 60):
+            if pace.over():
                 break
-            if now - saved > config.save_every_s:
-                run.save()
-                saved = now
     run.save()
     return GleanResult(run.step, run.step >= config.steps, run.best)
 
@@ -319,10 +316,8 @@ def build(config: GleanTraining) -> Glean | GleanLight:
 
 def rate_at(step: int, config: GleanTraining) -> float:
     """The learning rate: a short rise, held, then a half cosine down to a hundredth."""
-    rate = config.rate * min(1.0, (step + 1) / max(1, config.warm_up))
-    start = config.steps * (1 - config.cooldown)
-    progress = min(1.0, max(0.0, (step - start) / max(1.0, config.steps - start)))
-    return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+    rise = min(1.0, (step + 1) / max(1, config.warm_up))
+    return config.rate * rise * let_down(step, config.steps, config.cooldown)
 
 
 def _words(gain: Gain) -> str:

@@ -17,8 +17,9 @@ from models.training import checkpoint
 from models.training.checkpoint import CheckpointError
 from models.training.data import DataError, items
 from models.training.drawings import drawn_pair, flat_colours
-from models.training.espcn import TrainConfig, rate_at, train
+from models.training.espcn import TrainConfig, train
 from models.training.levels import true_levels
+from models.training.pace import let_down
 
 
 def drawing(seed: int) -> np.ndarray:
@@ -110,8 +111,8 @@ def test_drawings_are_registered_and_flat_colours_reach_both_ends() -> None:
     assert torch.equal(flat[:16, 0], flat[:16, 2])
 
 
-def test_the_rate_is_held_and_then_let_down(config: TrainConfig) -> None:
-    rates = [rate_at(step, replace(config, steps=100, cooldown=0.5)) for step in range(101)]
-    assert rates[:51] == [config.rate] * 51
+def test_the_rate_is_held_and_then_let_down() -> None:
+    rates = [let_down(step, 100, 0.5) for step in range(101)]
+    assert rates[:51] == [1] * 51
     assert rates == sorted(rates, reverse=True)
-    assert rates[100] == pytest.approx(config.rate / 100)
+    assert rates[100] == pytest.approx(0.01)
