@@ -32,6 +32,8 @@ from media.types import MediaError
 
 LONGEST_S = 10.0  # a frame that lasts longer is a gap: a new file begins behind it
 DEFAULT_STEP = CLOCK // 25  # of a file's only frame
+MOST_AHEAD_S = 10.0  # what a camera sends at once of the past; more is a clock that was set
+ASTRAY_S = 0.5  # files whose ends lie nearer to each other follow each other without a gap
 GROWING = ".growing"
 OPTIONS = {
     "movflags": "hybrid_fragmented+frag_keyframe+default_base_moof",
@@ -62,6 +64,7 @@ class Recorder:
         self._keep_s, self._keep_bytes, self._clock = keep_s, keep_bytes, clock
         self._segment_ticks = round(segment_s * CLOCK)
         self._file: _File | None = None
+        self._reached = 0.0  # Unix seconds: where the last file ends
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob(f".*{GROWING}")):
             finish_leftover(path)
@@ -95,7 +98,7 @@ class Recorder:
             if self._file is None:
                 self._file = _File(self.folder, encoded, wall)
             else:
-                self._file.add(encoded)
+                self._file.add(encoded, wall)
         except (OSError, av.error.FFmpegError) as error:
             self._abandon(error)
 
@@ -113,7 +116,7 @@ class Recorder:
         if file is None:
             return
         try:
-            file.close(last_step)
+            self._reached = file.close(last_step, self._reached)
         except (OSError, av.error.FFmpegError) as error:
             self._file = file
             self._abandon(error)
@@ -136,6 +139,7 @@ class _File:
     def __init__(self, folder: Path, first: Encoded, wall: float) -> None:
         self.first = self.last = first
         self.wall = wall
+        self._ahead_s = 0.0  # by how much frames came faster than they were filmed
         self.path = folder / f".{recording_name(wall, 0)}{GROWING}"
         self._step = DEFAULT_STEP
         self._container = av.open(str(self.path), "w", format="mp4", container_options=OPTIONS)
@@ -143,17 +147,34 @@ class _File:
         self._stream = self._container.add_mux_stream("h264", width=first.format.width, height=first.format.height)
         self._stream.time_base = TICK
 
-    def add(self, encoded: Encoded) -> None:
+    def add(self, encoded: Encoded, wall: float) -> None:
         step = encoded.pts - self.last.pts
         self._mux(step)
         self.last, self._step = encoded, step
+        ahead_s = (encoded.pts - self.first.pts) / CLOCK - (wall - self.wall)
+        if ahead_s <= MOST_AHEAD_S:
+            self._ahead_s = max(self._ahead_s, ahead_s)
 
-    def close(self, last_step: int | None) -> None:
+    def close(self, last_step: int | None, reached: float) -> float:
+        """last_step: ticks that the last frame lasts, None: as long as the one before. reached: the last file's end.
+
+        Returns where this one ends.
+        """
         duration = self._step if last_step is None else last_step
         self._mux(duration)
         self._container.close()
-        name = recording_name(self.wall, (self.last.pts + duration - self.first.pts) / CLOCK)
-        self.path.replace(self.path.with_name(name))
+        start = self._start(reached)
+        duration_s = (self.last.pts + duration - self.first.pts) / CLOCK
+        self.path.replace(self.path.with_name(recording_name(start, duration_s)))
+        return start + duration_s
+
+    def _start(self, reached: float) -> float:
+        """Unix seconds. Without the camera's own times, a frame's is that of its arrival: right for the least late one.
+
+        What came at once when the connection was made was filmed before; and network jitter is no gap.
+        """
+        start = self.wall - self._ahead_s
+        return reached if abs(start - reached) < ASTRAY_S else max(start, min(reached, self.wall))
 
     def abandon(self) -> None:
         with contextlib.suppress(av.error.FFmpegError, OSError):

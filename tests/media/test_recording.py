@@ -53,6 +53,19 @@ def test_files_begin_at_key_frames_and_keep_every_frame_with_its_time(tmp_path: 
     assert {path.name for path in tmp_path.iterdir()} == {recording.name for recording in found}
 
 
+def test_what_comes_at_once_was_filmed_before(tmp_path: Path) -> None:
+    frames = coded(steady(10, 12))
+    with recorder(tmp_path, segment_s=4) as writer:
+        for index, frame in enumerate(frames):  # a camera begins with 0.8 s of the past, and the network is uneven
+            writer.add(frame, START + max(0.0, index / 10 - 0.8) + 0.02 * (index % 3))
+        for frame in coded(steady(10, 4, start=90_000 * 100)):  # at once, and then the clock is set
+            writer.add(frame, START + 50 - (3600 if frame.pts > 90_000 * 102 else 0))
+    found = list_recordings(tmp_path)
+    assert [one.start - START for one in found[:3]] == pytest.approx([-0.8, 3.2, 7.2], abs=0.05)
+    assert [one.end for one in found[:2]] == pytest.approx([two.start for two in found[1:3]], abs=2e-3)
+    assert found[3].start - START == pytest.approx(48, abs=0.1)
+
+
 def test_a_closed_file_is_an_ordinary_mp4(tmp_path: Path) -> None:
     with recorder(tmp_path) as writer:
         record(writer, coded(steady(10, 5)))
