@@ -58,7 +58,7 @@ def _matrix(matrix: Matrix, held: HeldOut | None) -> Iterator[str]:
     yield ""
     yield f"## ×{matrix.scale}"
     yield ""
-    heads = [*matrix.models, *((f"{AUTO}", "behind", "chosen") if held else ())]
+    heads = [*matrix.models, *((AUTO, "behind", "chosen") if held else ())]
     yield "| profile | bicubic, dB | " + " | ".join(heads) + " |"
     yield "|---" * (2 + len(heads)) + "|"
     for profile in matrix.profiles:

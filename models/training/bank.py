@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.devices import resolve
 from models.registry import AVERAGE
@@ -188,8 +188,8 @@ class _Run:
         self.maker = lay_out(StyleGan2(self.sizes()), self.device)
         self.judge = lay_out(StyleGan2Discriminator(c.judge_channels[: len(self.maker.sizes.channels)]), self.device)
         self.average = average.start(self.maker)
-        self.maker_adam = _adam(self.maker, c.rate, c.path_every if c.path_weight else 0)
-        self.judge_adam = _adam(self.judge, c.rate, c.slope_every)
+        self.maker_adam = adversarial.adam(self.maker, c.rate, c.path_every if c.path_weight else 0)
+        self.judge_adam = adversarial.adam(self.judge, c.rate, c.slope_every)
 
     def batch(self, step: int) -> Tensor:
         """Real pictures of a step, (N, 3, size, size) uint8, each flipped half the time."""
@@ -222,13 +222,13 @@ class _Run:
             real, fake = self.judge(augment(pictures, p, draw)), self.judge(augment(made.float(), p, draw))
         self.strength.hear(real)
         loss = adversarial.judge_loss(real.float(), fake.float())
-        _step(self.judge_adam, loss)
+        adversarial.step(self.judge_adam, loss)
         found = {"judge": float(loss.detach())}
         if self.step % c.slope_every == 0:
             weight = adversarial.slope_weight(self.size, c.batch) if c.slope_weight is None else c.slope_weight
             seen = pictures.detach().requires_grad_(True)
             penalty = adversarial.slope_penalty(self.judge(augment(seen, p, draw)), seen)
-            _step(self.judge_adam, penalty * weight / 2 * c.slope_every)
+            adversarial.step(self.judge_adam, penalty * weight / 2 * c.slope_every)
             found["slope"] = float(penalty.detach())
             found["sign"] = self.strength.move()
             found["augmented"] = self.strength.probability
@@ -241,13 +241,13 @@ class _Run:
             made = self._make(draw)[0]
             logits = self.judge(augment(made.float(), self.strength.probability, draw))
         loss = adversarial.maker_loss(logits.float())
-        _step(self.maker_adam, loss)
+        adversarial.step(self.maker_adam, loss)
         found = {"maker": float(loss.detach())}
         if c.path_weight and self.step % c.path_every == 0:
             made, latents = self._make(draw, max(1, c.batch // 2))
             lengths = adversarial.path_lengths(made, latents, draw)
             penalty, self.path_mean = adversarial.path_penalty(lengths, self.path_mean)
-            _step(self.maker_adam, penalty * c.path_weight * c.path_every)
+            adversarial.step(self.maker_adam, penalty * c.path_weight * c.path_every)
             found["path"] = self.path_mean
         return found
 
@@ -311,15 +311,3 @@ def judge_of(path: Path) -> StyleGan2Discriminator:
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path.name} is no checkpoint of `gleaner train bank` ({error})") from error
     return judge
-
-
-def _adam(network: nn.Module, rate: float, every: int) -> torch.optim.Adam:
-    """Adam with beta (0, 0.99); rate and betas make up for the extra steps of lazy regularisation, as in StyleGAN2."""
-    share = every / (every + 1) if every else 1.0
-    return torch.optim.Adam(network.parameters(), lr=rate * share, betas=(0.0, 0.99**share))
-
-
-def _step(adam: torch.optim.Adam, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    adam.step()

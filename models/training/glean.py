@@ -38,7 +38,6 @@ from models.training.structure import structure_loss
 WEIGHTS = "best.safetensors"
 GOALS = ("faithful", "vivid")
 LATEST = "latest.safetensors"
-SMOOTH = 1e-6  # of Charbonnier's loss, pictures in [0, 1]
 SHOWN = 6  # scenes on a sheet
 MAY_CHANGE = {"data", "out", "cache", "bank", "join", "steps", "cooldown", "minutes", "threads", "workers", "device"}
 MAY_CHANGE |= {"compiled", "save_every_s", "evaluate_every", "mix", "drawn", "smooth", "structure"}
@@ -203,7 +202,7 @@ class Run:
         x, y = (part.to(self.device, non_blocking=True).float().div_(127.5).sub_(1) for part in (low, target))
         with autocast(self.device):
             out = self.forward(self.network, x)
-        loss = torch.sqrt(((out.float() - y) / 2).square() + c.smooth**2).mean()
+        loss = charbonnier(out.float(), y, c.smooth)
         told = {"loss": float(loss.detach())}
         if c.structure:
             edges = structure_loss((out.float() + 1) / 2, (y + 1) / 2)
@@ -312,6 +311,11 @@ def build(config: GleanTraining) -> Glean | GleanLight:
         raise TrainingError("a full GLEAN cannot be trained without its bank: name it with bank, and join = 0")
     network.generator.requires_grad_(False)
     return network
+
+
+def charbonnier(given: Tensor, wanted: Tensor, smooth: float) -> Tensor:
+    """Mean of the errors of pictures in [-1, 1], in units of [0, 1]; those below `smooth` count by their square."""
+    return torch.sqrt(((given - wanted) / 2).square() + smooth**2).mean()
 
 
 def rate_at(step: int, config: GleanTraining) -> float:

@@ -22,7 +22,7 @@ from models.stylegan2_discriminator import StyleGan2Discriminator
 from models.training import adversarial, average
 from models.training.augment import Strength, augment
 from models.training.bank import judge_of
-from models.training.glean import SMOOTH, GleanResult, GleanTraining, Run, TrainingError, rate_at, train_by
+from models.training.glean import GleanResult, GleanTraining, Run, TrainingError, charbonnier, rate_at, train_by
 from models.training.pictures import Pictures
 from models.training.precision import autocast, lay_out
 from models.training.structure import structure_loss
@@ -84,9 +84,7 @@ class VividRun(Run):
                 " give judge_channels for that, or a bank's run that has grown to it"
             )
         self.judge = lay_out(judge, self.device)
-        # Betas and rate make up for the extra steps of lazy regularisation, as in StyleGAN2.
-        share = c.slope_every / (c.slope_every + 1)
-        self.judge_adam = torch.optim.Adam(judge.parameters(), lr=c.judge_rate * share, betas=(0.0, 0.99**share))
+        self.judge_adam = adversarial.adam(judge, c.judge_rate, c.slope_every)
         self.strength = Strength(c.strength)
         self.told: dict[str, float] = {}  # what was last lost, each by its name: some come every few steps only
 
@@ -142,13 +140,13 @@ class VividRun(Run):
             real, fake = self.judge(self._changed(y)), self.judge(self._changed(out))
         self.strength.hear(real)
         loss = adversarial.judge_loss(real.float(), fake.float())
-        _step(self.judge_adam, loss)
+        adversarial.step(self.judge_adam, loss)
         found = {"judge": float(loss.detach())}
         if self.step % c.slope_every == 0:
             weight = adversarial.slope_weight(self.judge.size, c.batch) if c.slope_weight is None else c.slope_weight
             seen = y.detach().requires_grad_(True)
             penalty = adversarial.slope_penalty(self.judge(self._changed(seen)), seen)
-            _step(self.judge_adam, penalty * weight / 2 * c.slope_every)
+            adversarial.step(self.judge_adam, penalty * weight / 2 * c.slope_every)
             found |= {"slope": float(penalty.detach()), "sign": self.strength.move()}
             found["augmented"] = self.strength.probability
         return found
@@ -161,7 +159,8 @@ class VividRun(Run):
                 wanted = self.judge.look(self._changed(y))
             given = self.judge.look(self._changed(out))
             logits = self.judge.decide(given[-1])
-        pixel, coarse = charbonnier(out, y), charbonnier(*(nn.functional.avg_pool2d(p, self.scale) for p in (out, y)))
+        small, small_y = (nn.functional.avg_pool2d(picture, self.scale) for picture in (out, y))
+        pixel, coarse = charbonnier(out, y, c.smooth), charbonnier(small, small_y, c.smooth)
         feature, maker = feature_loss(given, wanted), adversarial.maker_loss(logits.float())
         self.adam.zero_grad(set_to_none=True)
         edges = structure_loss((out + 1) / 2, (y + 1) / 2)
@@ -181,11 +180,6 @@ class VividRun(Run):
         }
         losses["shift"] = (out - y).mean((0, 2, 3)).abs().max() * 127.5  # of a colour, in 8-bit levels
         return {name: float(value.detach()) for name, value in losses.items()}
-
-
-def charbonnier(given: Tensor, wanted: Tensor) -> Tensor:
-    """Of pictures in [-1, 1], in units of [0, 1]; as a faithful run's."""
-    return torch.sqrt(((given - wanted) / 2).square() + SMOOTH).mean()
 
 
 def feature_loss(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
@@ -213,9 +207,3 @@ def _of_start(config: VividTraining) -> tuple[VividTraining, str | None]:
     bank = said.get("bank")
     chosen = replace(config, architecture=facts.architecture, network=dict(facts.config))
     return chosen, None if bank in (None, "none yet") else bank
-
-
-def _step(adam: torch.optim.Adam, loss: Tensor) -> None:
-    adam.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    adam.step()
