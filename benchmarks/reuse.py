@@ -27,7 +27,7 @@ from media.types import Image
 from models.enhancer import Enhancer
 from models.evaluation.flicker import flicker, motion
 from models.registry import load
-from pipeline.job import ClipOptions, Reuse
+from pipeline.job import Reuse
 from pipeline.limits import probe_limits
 from pipeline.settings import Settings
 from workers.canvas import Canvas
@@ -82,7 +82,7 @@ def fixed(data: Path) -> list[Path]:
 def measured(path: Path, enhancer: Enhancer, frames: int, settings: Settings) -> tuple[TileGrid, Found]:
     clip = probe(path, probe_limits(settings, max_bytes=None))
     grid = make_grid(clip.width, clip.height, TILE, enhancer.facts.halo, RAMP)
-    reuse = make_reuse(ClipOptions(model=enhancer.facts.name, reuse=Reuse.ON), grid, clip.average_rate)
+    reuse = make_reuse(Reuse.ON, grid, clip.average_rate, fuse=False)
     with_it, without = (Canvas(grid, enhancer.scale, np.uint8) for _ in range(2))
     found, before = Found(), None
     sources: list[Image] = []

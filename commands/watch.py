@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.common import HeightOption, ModelOption, ScaleOption, UnusableError, clean_errors
+from commands.common import FuseOption, HeightOption, ModelOption, ScaleOption, UnusableError, clean_errors
 from pipeline.settings import Settings
 
 TELL_S = 1.0
@@ -40,6 +40,7 @@ def watch(
         float, typer.Option("--budget", min=0.5, max=60.0, help="Longest from a frame's arrival to its part, seconds.")
     ] = 3.0,
     transport: Annotated[str, typer.Option("--transport", help="tcp or udp.")] = "tcp",
+    fuse: FuseOption = False,
     seconds: Annotated[float | None, typer.Option("--seconds", min=0.0, help="End after so long.")] = None,
 ) -> None:
     """Enhance a camera live, until Ctrl-C."""
@@ -75,7 +76,7 @@ def watch(
         rungs = rungs or usual_ladder(first, Catalog(settings.models_dir))
         if model is not None and rungs[0] != model:
             rungs = (model, *(name for name in rungs if name != model))
-        options = WatchOptions(rungs, scale, target_height, budget, transport)
+        options = WatchOptions(rungs, scale, target_height, budget, transport, fuse)
         with _Teller(seconds) as teller:
             tally = watch_camera(camera, options, settings, out, outputs, teller.event, teller.keep_going)
         said = ", ".join(f"{count} {how}" for how, count in sorted(tally.how.items()))

@@ -57,7 +57,7 @@ class StreamOptions(BaseModel):
     hls: bool = True
     push_to_media_server: bool = False
     push_url: OpenUrl | None = None  # RTSP target as shown; its credentials are sealed
-    fuse: bool = False  # several frames into one: not yet
+    fuse: bool = False  # what stands still is made of the mean of many frames, see workers/fusion.py
     record: RetentionOptions | None = None
     ring: float = Field(default=10.0, ge=0, le=24 * 60)  # minutes kept of the source as it came
     enabled: bool = True
@@ -67,8 +67,6 @@ class StreamOptions(BaseModel):
         """The ladder begins with the model and ends with Lanczos; either is added where it is missing."""
         if self.scale is not None and self.target_height is not None:
             raise ValueError("scale and target_height cannot both be met; give one")
-        if self.fuse:
-            raise ValueError("fuse is not supported yet; leave it out")
         rungs = self.ladder if self.model in self.ladder else (self.model, *self.ladder)
         if LAST_RUNG not in rungs:
             rungs = (*rungs, LAST_RUNG)

@@ -56,6 +56,7 @@ class StreamStatus(BaseModel):
     late: int = 0  # written resized, their tiles did not come back in time
     reconnects_1h: int = 0
     recomputed_share: float | None = None  # tiles computed of all tiles; the rest had not changed
+    fused_share: float | None = None  # tiles shown of the mean of several frames; None without fusion
     rung: str = ""
     rung_reason: str = ""
     push: str | None = None  # state of the push, where one is wanted

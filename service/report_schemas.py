@@ -39,6 +39,9 @@ class SummaryBody(BaseModel):
     damaged: int = Field(description="Written, with damage that the decoder concealed.")
     with_capture_time: int = Field(description="Written, with a time by the camera's clock.")
     recomputed_share: float | None = Field(description="Tiles that had changed and were computed, of all tiles.")
+    noise: float | None = Field(description="Standard deviation of luma's, 8-bit levels, mean over the frames.")
+    fused_share: float | None = Field(description="Tiles shown of the mean of several frames, of all; with fuse.")
+    most_observations: float | None = Field(description="Frames in what was shown of a tile, mean of the best frame.")
     lag: LagBody | None = Field(description="Until the frame could be fetched or was handed to the push.")
     encoded: LagBody | None = Field(description="Until it was encoded.")
     gaps: int

@@ -69,6 +69,9 @@ class Summary:
         self._first: str | None = None
         self._last: str | None = None
         self._tiles = self._changed = self._dropped = self._damaged = self._captured = self._lost = 0
+        self._looked = self._fused = 0
+        self._noise = 0.0
+        self._observations: float | None = None  # None: nothing was fused
         self._kinds: Counter[str] = Counter()
         self._events: list[dict[str, Any]] = []
         self._events_left_out = 0
@@ -98,6 +101,9 @@ class Summary:
             damaged=self._damaged,
             with_capture_time=self._captured,
             recomputed_share=round(self._changed / self._tiles, 4) if self._tiles else None,
+            noise=round(self._noise / self._looked, 2) if self._looked else None,
+            fused_share=None if self._observations is None else round(self._fused / self._tiles, 4),
+            most_observations=self._observations,
             lag=whole.lags.body(),
             encoded=whole.encoded.body(),
             gaps=self._kinds["gap"],
@@ -120,6 +126,15 @@ class Summary:
         self._changed += line["changed"]
         self._damaged += bool(line.get("damaged"))
         self._captured += "captured_at" in line
+        if "look" in line:
+            self._add_look(line["look"])
+
+    def _add_look(self, look: Mapping[str, Any]) -> None:
+        self._looked += 1
+        self._noise += look["noise"]
+        if "fused" in look:
+            self._fused += look["fused"]
+            self._observations = max(self._observations or 1.0, look["observations"])
 
     def _add_event(self, event: dict[str, Any]) -> None:
         self._kinds[event["kind"]] += 1

@@ -66,6 +66,7 @@ class CameraReport:
             late=tally.late,
             reconnects_1h=tally.reconnects_1h(now),
             recomputed_share=tally.recomputed_share,
+            fused_share=tally.fused_share,
             rung=self._ladder.rung,
             rung_reason=self._ladder.reason,
             push=self._push(),

@@ -19,11 +19,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from media.live_types import LiveFrame
+from media.live_types import CLOCK, LiveFrame
 from media.types import Image
 from workers.ladder import AGAIN_S, COLD_S, Ladder, Step
 from workers.live_picture import LivePicture
 from workers.plane import Enhanced
+from workers.reuse import REFRESH_S, Look
 from workers.rungs import LivePlan, Rung
 from workers.slot import Arrived
 
@@ -63,6 +64,7 @@ class Shown:
     tiles: int
     changed: int
     detail: str = ""  # why it was not enhanced
+    look: Look | None = None  # how it was compared with what is kept, where that was measured and all of it is shown
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +73,7 @@ class _InFlight:
     arrived: Arrived
     changed: NDArray[np.intp]
     picture: LivePicture
+    look: Look | None
     deadline: float
     result: Enhanced | None = None
 
@@ -87,7 +90,7 @@ class _Probe:
 class LiveFrames:
     """plan_for: what becomes of frames of a size (width, height); asked anew where the camera changes it.
 
-    numbers: of frames on the plane, where others have used it before; rising.
+    numbers: of frames on the plane, where others have used it before; rising. fuse: see `LivePicture`.
 
     Times are of one clock that does not go back, that of `Arrived.at`. Steps of the ladder lie in `steps` until taken.
     """
@@ -99,8 +102,11 @@ class LiveFrames:
         plan_for: Callable[[int, int], LivePlan],
         window: int,
         numbers: Iterator[int] | None = None,
+        *,
+        fuse: bool = False,
     ) -> None:
         self._plane, self._ladder, self._plan_for, self._window = plane, ladder, plan_for, window
+        self._fuse = fuse
         self.patience_s = min(MOST_PATIENCE_S, PATIENCE_SHARE * ladder.allowed_s)
         self.steps: deque[Step] = deque(maxlen=64)
         self._in_flight: deque[_InFlight] = deque()
@@ -110,6 +116,7 @@ class LiveFrames:
         self._waking: _Probe | None = None  # the first frame of a cold rung
         self._ask_at = 0.0  # when it is next asked who is there to enhance
         self._interval_s: float | None = None
+        self._pts = 0  # of the last frame taken
         self._last_at = 0.0
         self._changed_share = 1.0
 
@@ -144,16 +151,18 @@ class LiveFrames:
         if not self.has_room:
             raise ValueError(f"{self._window} frames are in flight; none is to be taken beside them")
         image = arrived.frame.image
-        picture = self._picture_for(image.shape[1], image.shape[0], now)
+        picture = self._picture_for(arrived.frame, now)
         changed = picture.look(image)
         self._measure(arrived.at, len(changed) / picture.grid.count)
-        item = _InFlight(self._next(), arrived, changed, picture, arrived.at + self.patience_s)
+        item = _InFlight(self._next(), arrived, changed, picture, picture.seen, arrived.at + self.patience_s)
         self._in_flight.append(item)
         if self._waking is not None and self._waking.rung == picture.rung.name:
             item.result = Enhanced(item.number, "failed", None, LOADING)
-        elif len(changed) and not picture.rung.local:
-            problem = self._plane.submit(item.number, picture.grid.cut(image, changed), picture.rung)
-            if problem:
+        elif len(changed) and not picture.whole:
+            tiles = picture.tiles(image, changed)
+            if picture.rung.local:
+                item.result = Enhanced(item.number, "resized", tiles)
+            elif problem := self._plane.submit(item.number, tiles, picture.rung):
                 item.result = Enhanced(item.number, "failed", None, problem)
         self._begin_probe(image, picture.plan, now)
 
@@ -199,12 +208,12 @@ class LiveFrames:
         picture, result, frame = item.picture, item.result, item.arrived.frame
         how, detail = "reused", ""
         if len(item.changed):
-            if picture.rung.local:
+            if picture.whole:
                 picture.resize(frame.image, item.changed)
                 how = "resized"
             elif result is not None and result.tiles is not None:
                 picture.update(item.changed, result.tiles)
-                how = "enhanced"
+                how = "resized" if picture.rung.local else "enhanced"
             elif result is not None:
                 picture.resize(frame.image, item.changed)
                 detail = result.detail
@@ -216,24 +225,37 @@ class LiveFrames:
                 return None
         if picture.fallback and how != "late":  # also where only some tiles are left of an earlier frame
             how = "resized"
-        tiles = picture.grid.count
-        return Shown(frame, picture.image(), item.arrived.at, how, picture.rung.name, tiles, len(item.changed), detail)
+        look = None if picture.fallback else item.look
+        return Shown(
+            frame,
+            picture.image(),
+            item.arrived.at,
+            how,
+            picture.rung.name,
+            picture.grid.count,
+            len(item.changed),
+            detail,
+            look,
+        )
 
-    def _picture_for(self, width: int, height: int, now: float) -> LivePicture:
-        picture = self._picture
+    def _picture_for(self, frame: LiveFrame, now: float) -> LivePicture:
+        picture, (height, width) = self._picture, frame.image.shape[:2]
+        gap, self._pts = frame.pts - self._pts, frame.pts
         if picture is None or (picture.plan.width, picture.plan.height) != (width, height):
             plan = self._plan_for(width, height)
             self._ladder.settle(now)
-        elif picture.rung.name != self._ladder.rung:
+        elif picture.rung.name != self._ladder.rung or gap > REFRESH_S * CLOCK:  # nothing is kept for longer
             plan = picture.plan
         else:
             return picture
-        self._picture = LivePicture(plan, plan.rungs[self._ladder.rung])
+        nominal = frame.facts.nominal_rate
+        rate = 1 / self._interval_s if self._interval_s else None if nominal is None else float(nominal)
+        self._picture = LivePicture(plan, plan.rungs[self._ladder.rung], rate, fuse=self._fuse)
         return self._picture
 
     def _measure(self, at: float, changed_share: float) -> None:
-        if self._last_at:
-            interval_s = max(0.0, at - self._last_at)
+        interval_s = max(0.0, at - self._last_at)
+        if self._last_at and interval_s <= REFRESH_S:  # longer ones are gaps, and tell nothing of the rate
             mean_s = interval_s if self._interval_s is None else self._interval_s
             self._interval_s = mean_s + RATE_SHARE * (interval_s - mean_s)
         self._last_at = at

@@ -39,6 +39,7 @@ class WatchOptions:
     target_height: int | None
     budget_s: float
     transport: str = "tcp"
+    fuse: bool = False  # what stands still is made of the mean of many frames
 
 
 class LocalLivePlane:
@@ -146,6 +147,7 @@ def watch(
                 Ladder(ladder, allowed_s(options.budget_s, hls=hls)),
                 lambda w, h: plan_live(w, h, ladder, catalog.enhancer, options.scale, options.target_height),
                 settings.live_window_frames,
+                fuse=options.fuse,
             ),
             plane,
             out,

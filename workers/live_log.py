@@ -13,6 +13,7 @@ from typing import Any
 
 from media.moments import moment
 from workers.live_frames import Shown
+from workers.reuse_report import look_json
 
 WAIT_S = 10.0  # for the frame's lag; the line says none after that
 WAITING = 2048  # lines at most
@@ -56,6 +57,8 @@ class LiveLog:
         self._offset_s = 0.0 if frame.captured_at is None else frame.captured_at - frame.arrived_at
         content |= {"how": shown.how, "rung": shown.rung, "tiles": shown.tiles, "changed": shown.changed}
         content["encoded_s"] = round(encoded_s, 3)
+        if shown.look is not None:
+            content["look"] = look_json(shown.look)
         if frame.damaged:
             content["damaged"] = True
         if shown.detail:

@@ -79,6 +79,7 @@ class LiveTally:
         self.segment_lags: dict[str, Lags] = {}  # the same until its whole segment could be
         self.lag_s: float | None = None
         self.recomputed_share: float | None = None  # of the last minute or so
+        self.fused_share: float | None = None  # the same of tiles shown of several frames; None without fusion
         self._in, self._out = Rate(), Rate()
         self._recent: deque[float] = deque(maxlen=RECENT)
         self._reconnects: deque[float] = deque(maxlen=4096)
@@ -94,9 +95,9 @@ class LiveTally:
         self.how[shown.how] = self.how.get(shown.how, 0) + 1
         self.tiles += shown.tiles
         self.computed += shown.changed
-        share = shown.changed / shown.tiles
-        before = share if self.recomputed_share is None else self.recomputed_share
-        self.recomputed_share = before + _SHARE * (share - before)
+        self.recomputed_share = _running(self.recomputed_share, shown.changed / shown.tiles)
+        if shown.look is not None and shown.look.fused is not None:
+            self.fused_share = _running(self.fused_share, shown.look.fused / shown.tiles)
 
     def available(self, rung: str, lag_s: float, *, whole: bool = False) -> None:
         """A frame could be fetched `lag_s` after its arrival; whole: with all of its segment."""
@@ -125,3 +126,7 @@ class LiveTally:
         while self._reconnects and now - self._reconnects[0] > HOUR_S:
             self._reconnects.popleft()
         return len(self._reconnects)
+
+
+def _running(before: float | None, share: float) -> float:
+    return share if before is None else before + _SHARE * (share - before)

@@ -127,7 +127,7 @@ def enhance_local(
                     settings.window_frames,
                     on_frame=account,
                     keep_going=writer.going,
-                    reuse=make_reuse(plan.options, grid, plan.clip.average_rate),
+                    reuse=make_reuse(plan.options.reuse, grid, plan.clip.average_rate, fuse=plan.options.fuse),
                 )
             frame_log.finish(tally, reader.damage, time.monotonic() - began)
         joined = join([stretch], source, plan.clip, plan.output, out, keep_audio=plan.options.keep_audio)

@@ -1,10 +1,9 @@
-"""The way of reuse that a clip's options ask for."""
+"""The way of reuse that the options of a clip or a stream ask for."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-from pipeline.job import ClipOptions
 from pipeline.job import Reuse as Mode
 from workers.fused_reuse import FusedReuse
 from workers.motion import ExactReuse
@@ -12,13 +11,13 @@ from workers.reuse import REFRESH_FRAMES, REFRESH_S, EveryTile, NoisyReuse, Reus
 from workers.tiles import TileGrid
 
 
-def make_reuse(options: ClipOptions, grid: TileGrid, rate: Fraction | None) -> Reuse:
-    """rate: frames a second, where known."""
-    reuse = _plain(options.reuse, grid, rate)
-    return FusedReuse(grid, reuse) if options.fuse else reuse
+def make_reuse(mode: Mode, grid: TileGrid, rate: Fraction | float | None, *, fuse: bool) -> Reuse:
+    """rate: frames a second, where known. fuse: still tiles are enhanced from the mean of many frames."""
+    reuse = _plain(mode, grid, rate)
+    return FusedReuse(grid, reuse) if fuse else reuse
 
 
-def _plain(mode: Mode, grid: TileGrid, rate: Fraction | None) -> Reuse:
+def _plain(mode: Mode, grid: TileGrid, rate: Fraction | float | None) -> Reuse:
     if mode is Mode.OFF:
         return EveryTile(grid)
     if mode is Mode.EXACT:

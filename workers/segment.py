@@ -92,7 +92,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
                 room.settings.window_frames,
                 on_frame=_accountant(room, job.id, key.segment, key.attempt, frame_log, reader.damage),
                 keep_going=lambda: writer.going() and going(),
-                reuse=make_reuse(job.options, grid, clip.average_rate),
+                reuse=make_reuse(job.options.reuse, grid, clip.average_rate, fuse=job.options.fuse),
             )
         frame_log.finish(tally, reader.damage, time.monotonic() - began)
     _check_still_ours(room, key)  # log and file are to be of the same attempt

@@ -38,7 +38,6 @@ def test_the_ladder_goes_from_the_model_to_lanczos(model: str, ladder: tuple[str
         ({"ladder": ("glean", "espcn-x4", "espcn-x4")}, "twice"),
         ({"model": "lanczos", "ladder": ("espcn-x4", "lanczos")}, "begins with the stream's model"),
         ({"scale": 2, "target_height": 720}, "give one"),
-        ({"fuse": True}, "not supported yet"),
         ({"budget_s": 0.1}, "greater than or equal to 0.5"),
         ({"budget_s": float("nan")}, "finite"),
         ({"name": ""}, "1 to 64"),

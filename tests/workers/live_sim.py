@@ -154,7 +154,9 @@ class Simulation:
                     self.dropped += 1
                     self.frames.dropped(1, self.now)
                 self.arrived += 1
-                frame = live_frame(self.now, seed=0 if self.still else self.arrived)
+                frame = live_frame(self.now, seed=0)
+                if not self.still:
+                    frame.image[:4, :4] = 16 * (self.arrived % 7)  # a light that blinks
                 self._slot = Arrived(frame, self.now)
             for result in self.plane.advance(self.now):
                 self.frames.done(result, self.now)

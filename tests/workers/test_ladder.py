@@ -133,20 +133,20 @@ def test_nonsense_is_refused() -> None:
 def test_simulated_at_three_times_the_load_the_lag_stays_in_the_budget() -> None:
     """One worker does 8.3 GLEAN frames a second, the camera sends 25."""
     sim = Simulation(Ladder(RUNGS, allowed_s=1.0), SimPlane(COST, workers=1))
-    sim.run(60)
+    sim.run(30)
     assert max(sim.lags()) < 1.0
     assert sim.steps[0].rung == "espcn-x4"
     assert sim.dropped > 0
     assert sim.arrived - sim.dropped - len(sim.shown) <= sim.frames.in_flight + 1  # every frame is accounted for
     assert sim.most_in_flight == 3
     late = [shown for at, shown in sim.shown if at > 10]
-    assert len(late) > 0.95 * 25 * 50  # the rung keeps up
+    assert len(late) > 0.95 * 25 * 20  # the rung keeps up
     assert {shown.rung for shown in late} == {"espcn-x4"}
 
 
 def test_simulated_a_dear_rung_is_not_tried_again_and_again() -> None:
     sim = Simulation(Ladder(RUNGS, allowed_s=1.0), SimPlane(COST, workers=1))
-    sim.run(120)
+    sim.run(75)
     ups = [step for step in sim.steps if not step.down]
     assert ups == []  # the probes say that the worker could not keep up
     assert sim.ladder.hold_s >= 40

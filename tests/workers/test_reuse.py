@@ -7,7 +7,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pipeline.job import ClipOptions
 from pipeline.job import Reuse as Mode
 from tests.workers.still_scene import GRID, HEIGHT, WIDTH, coded, noisy, psnr, seeing, shown, street, with_box
 from workers.change import ChangeSettings
@@ -23,8 +22,8 @@ def wide(image: np.ndarray) -> np.ndarray:
 
 def test_the_modes() -> None:
     for mode, kind in ((Mode.OFF, EveryTile), (Mode.EXACT, ExactReuse), (Mode.ON, NoisyReuse)):
-        assert isinstance(make_reuse(ClipOptions(model="lanczos", reuse=mode), GRID, Fraction(25)), kind)
-        assert isinstance(make_reuse(ClipOptions(model="lanczos", reuse=mode, fuse=True), GRID, None), FusedReuse)
+        assert isinstance(make_reuse(mode, GRID, Fraction(25), fuse=False), kind)
+        assert isinstance(make_reuse(mode, GRID, None, fuse=True), FusedReuse)
 
 
 def test_off_computes_every_tile_of_every_frame() -> None:
