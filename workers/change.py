@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.noise_floor import Floor
-from workers.tile_difference import Difference
+from workers.tile_difference import Difference, Weights
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -31,17 +31,16 @@ class ChangeSettings:
     colour: float = 60.0  # of a block: mean square of both colour differences
     tile: float = 10.0  # of a tile: mean square
     drift: float = 1.6  # of a tile: mean, whatever the noise; what drifts slowly is caught by it
-    budget: float = 2.8  # mean square that kept tiles may add to what stands still: 43.7 dB, so that 42 are kept
-    budget_moving: float = 0.8  # ... and to what moves
+    budget: float = 3.4  # mean square that kept tiles may add to what stands still: 42.8 dB, so that 42 are kept
+    budget_moving: float = 2.8  # ... and to what moves
     aim: float = 4.1  # 42 dB: where noise makes more than this of it, the noise is said to bound
     over_square: float = 6.0  # times what noise explains
     over_mean: float = 36.0
     over_tile: float = 2.0
-    over_budget: float = 1.5
+    over_budget: float = 1.15
     near: float = 0.75  # share of the bounds beside and after what moved
     stays: int = 3  # frames for which it is so afterwards
     settle: int = 12  # frames after which a tile in which something moved is enhanced once more: the codec's rest
-    moving: float = 2.5  # levels of a quarter block's mean from frame to frame: it belongs to what moves
 
 
 def explained(floor: Floor, level: Floats, allowance: Floats) -> tuple[Floats, Floats, Floats]:
@@ -66,12 +65,14 @@ def moved(apart: Difference, noise: tuple[Floats, Floats, Floats], settings: Cha
     return np.asarray(blocks.max(axis=1), np.float32)
 
 
-def strayed(apart: Difference, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings) -> Mask:
+def strayed(
+    apart: Difference, weights: Weights, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings
+) -> Mask:
     """(n,) tiles that have left what was enhanced as a whole, by light that drifts or by many small changes."""
     luma, _, colour = noise
     bound = np.maximum(settings.tile, settings.over_tile * (luma + colour).mean(axis=1))
-    drift = np.abs(apart.average.mean(axis=1)) > settings.drift
-    return np.asarray(drift | (apart.total.mean(axis=1) > bound), np.bool_)
+    drift = np.abs(apart.average.mean(axis=1)) > settings.drift * weights.roots
+    return np.asarray(drift | (apart.total.mean(axis=1) > bound * weights.blocks.mean(axis=1)), np.bool_)
 
 
 def beside(tiles: Mask, columns: int) -> Mask:
@@ -81,20 +82,17 @@ def beside(tiles: Mask, columns: int) -> Mask:
     return (rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]).reshape(-1)
 
 
-def moving_blocks(step: Difference, noise: tuple[Floats, Floats, Floats], settings: ChangeSettings) -> Mask:
-    """(n, b) blocks that changed since the frame before. noise: without an allowance."""
-    return np.asarray(step.mean**2 > np.maximum(settings.moving**2, settings.over_mean / 4 * noise[1]), np.bool_)
-
-
-def over_budget(apart: Difference, moving: Mask, noise: Floats, done: Mask, settings: ChangeSettings) -> Mask:
+def over_budget(
+    apart: Difference, weights: Weights, moving: Floats, noise: Floats, done: Mask, settings: ChangeSettings
+) -> Mask:
     """(n,) tiles beyond `done` that must be enhanced so that the frame's error stays within the budget.
 
     What moves and what stands still have to be within it each. noise: (n, b) squares that noise explains, colour
     included; where it is so high that tiles cannot be kept within the budget, the budget is in proportion to the noise.
     """
     found = np.zeros(len(done), bool)
-    for part, budget in ((moving, settings.budget_moving), (~moving, settings.budget)):
-        allowed = np.maximum(np.float32(budget), settings.over_budget * noise)
+    for part, budget in ((moving, settings.budget_moving), (1 - moving, settings.budget)):
+        allowed = np.maximum(np.float32(budget), settings.over_budget * noise) * weights.blocks
         cost = (apart.total * part).sum(axis=1)
         found |= _dearest(np.where(done, 0, cost), float((allowed * part).sum()))
     return found & ~done

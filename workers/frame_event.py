@@ -21,6 +21,7 @@ LEAST_SHIFT = 0.25  # pixels of the small picture
 REGIONS = (8, 6)  # of a picture, across and down
 TEXTURE = 4.0  # square levels: regions with less tell nothing of a shift
 ALIGNED = 0.7  # share of a region's difference that is left at most when the pictures are laid over each other
+SEEN = 0.5  # share of a region
 LEAST_TEXTURED, MOST = 0.25, 0.7  # shares: of the regions that must have texture, and of those that must lie better
 SAME, OTHER = 0.7, 0.3  # correlation without the light: from the first the scene is the same, below the second another
 
@@ -54,9 +55,9 @@ def event_of(before: Thumbnail, now: Thumbnail) -> str | None:
         return None
     if _shifted(before, now):
         return CAMERA
-    if float((apart > CHANGED).mean()) < WHOLE:
+    if float((np.abs(_soft(now.luma - before.luma)) > CHANGED).mean()) < WHOLE:
         return None
-    same = _correlation(_flat(before.luma), _flat(now.luma))
+    same = _correlation(_flat(_soft(before.luma)), _flat(_soft(now.luma)))
     return LIGHT if same > SAME else CUT if same < OTHER else MUCH
 
 
@@ -70,15 +71,12 @@ def _shifted(before: Thumbnail, now: Thumbnail) -> bool:
     (x, y), _ = cv2.phaseCorrelate(first, second, window)
     if np.hypot(x, y) < LEAST_SHIFT or max(abs(x), abs(y)) > min(first.shape) / 3:
         return False
-    moved = cv2.warpAffine(
-        first,
-        np.array([[1, 0, x], [0, 1, y]]),
-        first.shape[::-1],
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    textured = _regions(first**2) > TEXTURE
-    with_it, without = _regions((second - moved) ** 2), _regions((second - first) ** 2)
+    matrix = np.array([[1, 0, x], [0, 1, y]])
+    moved = cv2.warpAffine(first, matrix, first.shape[::-1])
+    # 0 where the shift brought in nothing
+    seen = np.asarray(cv2.warpAffine(np.ones_like(first), matrix, first.shape[::-1]), np.float32)
+    textured = (_regions(first**2) > TEXTURE) & (_regions(seen) > SEEN)
+    with_it, without = _regions(seen * (second - moved) ** 2), _regions(seen * (second - first) ** 2)
     better = float((textured & (with_it < ALIGNED * without)).mean())
     return float(textured.mean()) >= LEAST_TEXTURED and better >= MOST * float(textured.mean())
 
@@ -91,6 +89,11 @@ def _regions(values: Floats) -> Floats:
 def _flat(luma: Floats) -> Floats:
     """Without the light: less its blurred self."""
     return np.asarray(luma - cv2.GaussianBlur(luma, (0, 0), 4.0), np.float32)
+
+
+def _soft(levels: Floats) -> Floats:
+    """With a fifth of the noise."""
+    return np.asarray(cv2.GaussianBlur(levels, (0, 0), 1.5), np.float32)
 
 
 def _correlation(one: Floats, other: Floats) -> float:

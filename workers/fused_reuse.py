@@ -6,6 +6,7 @@ of.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from workers.reuse import Look, Reuse
 from workers.tile_difference import TileCutter, TilePlanes, difference, levels
 from workers.tiles import TileGrid
 
+APART = 12  # frames, at least, between two whose difference tells of noise: codecs leave it as it is for a while
 PAYS = 2  # times the observations that a tile was enhanced from: from then on it is enhanced again
 
 
@@ -29,7 +31,8 @@ class FusedReuse:
         self._cutter = TileCutter(grid)
         self._fusion = Fusion(grid.count, self._cutter.side)
         self._noise = NoiseFloor()
-        self._before: TilePlanes | None = None
+        self._references: deque[TilePlanes] = deque(maxlen=2)  # frames that were APART frames apart; first the older
+        self._frame = 0
         self._made_of = np.zeros(grid.count, np.int64)  # observations in what is shown of each tile
         self._stale = np.zeros(grid.count, bool)
 
@@ -44,11 +47,16 @@ class FusedReuse:
         found = np.zeros(self._grid.count, bool)
         found[self._inner.changed(image)] = True
         now = self._cutter.planes(image)
-        if self._before is not None:
-            self._noise.add(read_noise(difference(now, self._before), levels(now)))
-        self._before = now
+        if self._references:
+            self._noise.add(read_noise(difference(now, self._references[0]), levels(now)))
+        if self._frame % APART == 0:
+            self._references.append(now)
+        self._frame += 1
         inner = self._inner.look
         event = inner is not None and inner.whole
+        if event:  # frames before it tell nothing of the noise after it
+            self._references.clear()
+            self._references.append(now)
         going = self._fusion.observe(self._cutter.windows(image), self._noise.floor, np.full(len(found), event))
         count = self._fusion.count
         # What began anew must not be shown as it was; what became better is enhanced when that pays.

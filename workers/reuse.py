@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from workers import change
 from workers.change import ChangeSettings
 from workers.frame_event import Thumbnail, event_of, thumbnail
+from workers.moving_part import MovingPart
 from workers.noise_floor import NoiseFloor, read_noise
 from workers.tile_difference import Difference, TileCutter, TilePlanes, difference, levels
 from workers.tiles import TileGrid
@@ -92,8 +93,10 @@ class NoisyReuse:
     ) -> None:
         self._grid, self._settings = grid, settings or ChangeSettings()
         self._cutter = TileCutter(grid)
+        self._weights = self._cutter.weights()
         self._columns = len(grid.x.starts)
         self._refresh = refresh_frames
+        self._moving = MovingPart(self._cutter)
         self._noise = NoiseFloor()
         self._seen: TilePlanes | None = None  # as last enhanced, each tile at its own time
         self._before: TilePlanes | None = None  # the frame before
@@ -114,11 +117,12 @@ class NoisyReuse:
         image: (height, width, 3) uint8 or uint16, as the grid says.
         """
         now, small = self._cutter.planes(image), thumbnail(image)
+        moving = self._moving.shares(image, self._noise.sigma)
         if self._seen is None or self._before is None or self._small is None:
             self._seen = now.copy()
             found, self._look = np.ones(self._grid.count, bool), Look(None, 0.0, 0.0)
         else:
-            found = self._decide(now, self._before, self._seen, event_of(self._small, small))
+            found = self._decide(now, self._before, self._seen, moving, event_of(self._small, small))
             self._seen.take(now, found)
         self._allowance[found] = 0
         self._stale[:] = False
@@ -134,9 +138,11 @@ class NoisyReuse:
         """These tiles were not enhanced after all: enhance them in the next frame whatever it shows."""
         self._stale[indices] = True
 
-    def _decide(self, now: TilePlanes, before: TilePlanes, seen: TilePlanes, event: str | None) -> NDArray[np.bool_]:
+    def _decide(
+        self, now: TilePlanes, before: TilePlanes, seen: TilePlanes, moving: NDArray[np.float32], event: str | None
+    ) -> NDArray[np.bool_]:
         settings, level = self._settings, levels(now)
-        step, apart = difference(now, before), difference(now, seen)
+        step, apart = difference(now, before), difference(now, seen, self._weights)
         if event is not None:
             self._calm[:] = 0
             self._look = Look(event, self._noise.sigma, 0.0)
@@ -150,20 +156,19 @@ class NoisyReuse:
         nearer = change.beside(moved, self._columns) | (self._calm < settings.stays)
         self._calm = np.where(moved, 0, self._calm + 1)
         found = self._stale | (beyond > np.where(nearer, np.float32(settings.near), np.float32(1)))
-        found |= change.strayed(apart, noise, settings)
-        rest = apart.total.mean(axis=1)
+        found |= change.strayed(apart, self._weights, noise, settings)
+        rest = apart.total.sum(axis=1) / float(self._weights.blocks.sum())
         found |= change.due(self._frame, self._grid.count, self._refresh) & (rest > 0)
-        found |= (self._calm == settings.settle) & (rest > LEAST_SETTLED)
-        moving = change.moving_blocks(step, plain, settings)
-        found |= change.over_budget(apart, moving, plain[0] + plain[2], found, settings)
-        by_noise = settings.over_budget * self._noise.floor.overall > settings.aim
-        error = float(rest[~found].sum() / len(rest))
+        found |= (self._calm == settings.settle) & (rest * len(rest) > LEAST_SETTLED)
+        found |= change.over_budget(apart, self._weights, moving, plain[0] + plain[2], found, settings)
+        by_noise = settings.over_budget * float((plain[0] + plain[2]).mean()) > settings.aim
+        error = float(rest[~found].sum())
         self._look = Look(KEY_FRAME if pumped else None, self._noise.sigma, error, by_noise)
         return found
 
     def _pumped(self, step: Difference, noise: NDArray[np.float32]) -> bool:
         """Whether a key frame redrew the whole picture slightly; what it added is allowed to tiles from now on."""
-        square = step.square
+        square = np.maximum(step.square - step.average**2, 0)  # light that drifts is no key frame
         middle = float(np.median(square))
         usual = float(np.median(noise))
         if not self._noise.settled:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.tiles import TileGrid
+from workers.tiles import TileGrid, influence
 
 BLOCK = 8  # pixels
 FINE = 4  # pixels of the smaller blocks whose means are looked at
@@ -56,6 +56,16 @@ class Difference:
         return self.square + self.colour
 
 
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much pixels of the tiles count for: laid out as TilePlanes, as factors of a difference (roots)."""
+
+    luma: Floats
+    colour: Floats
+    blocks: Floats  # (n, b) mean of their squares in each block
+    roots: Floats  # (n,) mean of them in each tile
+
+
 class TileCutter:
     """Cuts frames of a grid into planes."""
 
@@ -76,10 +86,36 @@ class TileCutter:
         red, blue = (self._cut(np.asarray(cv2.extractChannel(half, channel)), 2) for channel in (1, 2))
         return TilePlanes(self._cut(luma, 1), (red, blue), self.side)
 
+    def weights(self) -> Weights:
+        """Of differences of two frames' tiles by what they change in the picture, so that squares add up to its own.
+
+        The mean square of two tiles' differences, each weighted, is no less than that of the two blended.
+        """
+        grid, side = self._grid, self.side
+        down, across = (influence(axis, grid.tile, grid.halo, grid.ramp) for axis in (grid.y, grid.x))
+        tall = np.zeros((grid.count, side, side), np.float32)
+        for index, (y, x) in enumerate(self._corners):
+            (left, top), (row, column) = grid.origin(index), divmod(index, len(grid.x.starts))
+            inner = tall[index, top - y : top - y + grid.tile, left - x : left - x + grid.tile]
+            inner[...] = np.outer(down[row], across[column])[: inner.shape[0], : inner.shape[1]]
+        flat = tall.reshape(-1, side)
+        roots = np.sqrt(flat)
+        return Weights(
+            roots,
+            np.sqrt(_area(flat, 2)),
+            _area(flat, BLOCK).reshape(grid.count, -1),
+            roots.reshape(grid.count, -1).mean(axis=1),
+        )
+
     def windows(self, image: NDArray[Any]) -> Floats:
         """(n, side, side, 3) 8-bit levels of the tiles, made up to whole blocks by what lies around them."""
         windows = self._cut(self._padded(image), 1).astype(np.float32).reshape(-1, self.side, self.side, image.shape[2])
         return windows / np.float32(257) if image.dtype == np.uint16 else windows
+
+    def block_means(self, plane: NDArray[Any]) -> Floats:
+        """(n, b) of a plane (height, width) of the frame."""
+        tall = self._cut(self._padded(plane), 1).astype(np.float32)
+        return _area(tall, BLOCK).reshape(len(self._corners), -1)
 
     def tiles_of(self, windows: Floats, indices: NDArray[np.intp]) -> Floats:
         """(m, tile, tile, C): the tiles `indices` (m,) out of their windows (m, side, side, C)."""
@@ -96,7 +132,7 @@ class TileCutter:
                 f"image is {image.shape[1]}x{image.shape[0]}, the grid is for {self._grid.width}x{self._grid.height}"
             )
         below, right = self._least[0] - image.shape[0], self._least[1] - image.shape[1]
-        return np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else image
+        return np.pad(image, ((0, below), (0, right), (0, 0))[: image.ndim], mode="edge") if below or right else image
 
     def _cut(self, plane: NDArray[Any], shrunk: int) -> NDArray[Any]:
         side = self.side // shrunk
@@ -108,13 +144,14 @@ class TileCutter:
         return out.reshape(-1, side, *plane.shape[2:])
 
 
-def difference(now: TilePlanes, then: TilePlanes) -> Difference:
-    """Of `now` against `then`."""
+def difference(now: TilePlanes, then: TilePlanes, weights: Weights | None = None) -> Difference:
+    """Of `now` against `then`, each pixel's times its weight."""
     n = now.count
-    apart = _subtract(now.luma, then.luma)
+    apart = _subtract(now.luma, then.luma, None if weights is None else weights.luma)
     quarters = _area(apart, FINE)
     colours = (
-        _squares(_subtract(here, there), BLOCK // 2) for here, there in zip(now.colour, then.colour, strict=True)
+        _squares(_subtract(here, there, None if weights is None else weights.colour), BLOCK // 2)
+        for here, there in zip(now.colour, then.colour, strict=True)
     )
     amount = np.abs(quarters)
     largest = np.maximum(
@@ -134,10 +171,12 @@ def levels(planes: TilePlanes) -> Floats:
     return (means / np.float32(257) if planes.luma.dtype == np.uint16 else means).reshape(planes.count, -1)
 
 
-def _subtract(here: NDArray[Any], there: NDArray[Any]) -> Floats:
+def _subtract(here: NDArray[Any], there: NDArray[Any], weights: Floats | None) -> Floats:
     apart = np.asarray(cv2.subtract(here, there, dtype=cv2.CV_32F), np.float32)
     if here.dtype == np.uint16:
         apart /= np.float32(257)
+    if weights is not None:
+        cv2.multiply(apart, weights, dst=apart)
     return apart
 
 

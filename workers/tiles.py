@@ -43,6 +43,7 @@ class TileGrid:
     width: int
     height: int
     tile: int
+    halo: int  # outermost pixels of a tile that are not shown; from so far what is shown of it is influenced
     ramp: int  # low-resolution pixels over which neighbours are blended
     x: Axis
     y: Axis
@@ -94,7 +95,7 @@ def make_grid(width: int, height: int, tile: int, halo: int, ramp: int = RAMP) -
         raise ValueError(
             f"tile of {tile} pixels is too small for a halo of {halo} and a ramp of {ramp}: {least} wanted"
         )
-    return TileGrid(width, height, tile, ramp, _axis(width, tile, halo, ramp), _axis(height, tile, halo, ramp))
+    return TileGrid(width, height, tile, halo, ramp, _axis(width, tile, halo, ramp), _axis(height, tile, halo, ramp))
 
 
 def ramp_weights(length: int) -> NDArray[np.float32]:
@@ -102,6 +103,24 @@ def ramp_weights(length: int) -> NDArray[np.float32]:
     position = (np.arange(length, dtype=np.float64) + 0.5) / length
     weights: NDArray[np.float32] = (0.5 - 0.5 * np.cos(math.pi * position)).astype(np.float32)
     return weights
+
+
+def influence(axis: Axis, tile: int, halo: int, ramp: int) -> NDArray[np.float32]:
+    """(tiles of the axis, tile): the greatest weight that any pixel has in the picture which this one influences.
+
+    A network carries a change `halo` pixels far; what lies farther from what is shown of a tile changes nothing.
+    """
+    weights = np.zeros((len(axis.starts), tile), np.float32)
+    second = ramp_weights(ramp)
+    for cell in axis.cells:
+        lo, hi = cell.lo - axis.starts[cell.tile], cell.hi - axis.starts[cell.tile]
+        weights[cell.tile, lo:hi] = 1 - second if cell.ramp else 1
+        if cell.ramp:
+            start = axis.starts[cell.tile + 1]
+            weights[cell.tile + 1, cell.lo - start : cell.hi - start] = second
+    padded = np.pad(weights, ((0, 0), (halo, halo)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * halo + 1, axis=1)
+    return np.asarray(windows.max(axis=2), np.float32)
 
 
 def _axis(length: int, tile: int, halo: int, ramp: int) -> Axis:

@@ -12,7 +12,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from workers.tiles import TileGrid, make_grid
+from workers.tiles import TileGrid, influence, make_grid
 
 WIDTH, HEIGHT = 320, 192
 GRID = make_grid(WIDTH, HEIGHT, 64, 2, 6)
@@ -69,13 +69,17 @@ def coded(frames: Sequence[NDArray[np.uint8]], *, crf: int = 23, gop: int = 12) 
         return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
 
 
-def seeing(box: tuple[int, int, int, int], grid: TileGrid = GRID) -> set[int]:
-    """Tiles whose input has pixels of a box x0, y0, x1, y1."""
-    x0, y0, x1, y1 = box
+def seeing(box: tuple[int, int, int, int], grid: TileGrid = GRID, least: float = 0.7) -> set[int]:
+    """Tiles that the picture takes a pixel near the box x0, y0, x1, y1 from, with a weight of `least` or more."""
     found = set()
     for index in range(grid.count):
-        left, top = grid.origin(index)
-        if left < x1 and x0 < left + grid.tile and top < y1 and y0 < top + grid.tile:
+        row, column = divmod(index, len(grid.x.starts))
+        weight = 1.0
+        for axis, number, lo, hi in ((grid.y, row, box[1], box[3]), (grid.x, column, box[0], box[2])):
+            start = axis.starts[number]
+            along = influence(axis, grid.tile, grid.halo, grid.ramp)[number][max(0, lo - start) : max(0, hi - start)]
+            weight *= float(along.max(initial=0))
+        if weight >= least:
             found.add(index)
     return found
 

@@ -94,11 +94,12 @@ def test_nothing_is_lost_where_something_moves_and_much_gained_where_not(sigma: 
     assert np.mean(gains) > 5
 
 
-def test_through_h264_too() -> None:
-    truth = [street()] * 40
-    frames = coded(noisy(truth, 8.0), crf=20)
+@pytest.mark.parametrize(("sigma", "crf"), [(8.0, 20), (8.0, 24), (14.0, 28)])
+def test_through_h264_too(sigma: float, crf: int) -> None:
+    """Codecs leave noise as it is for some frames; the noise floor is read over more of them."""
+    frames = coded(noisy([street()] * 36, sigma), crf=crf)
     pictures, _, _ = enhanced(frames, FusedReuse(GRID, NoisyReuse(GRID)))
-    assert np.mean([psnr(p, street()) - psnr(f, street()) for p, f in zip(pictures, frames, strict=True)][20:]) > 1.5
+    assert np.mean([psnr(p, street()) - psnr(f, street()) for p, f in zip(pictures, frames, strict=True)][18:]) > 1.5
 
 
 def test_a_light_that_is_switched_leaves_nothing_of_before() -> None:
