@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -14,6 +13,7 @@ from service import intake
 from service.backend import Backend, Given
 from service.idempotency import Claim, claimed, payload_of
 from service.lookup import ClipJob, cancel, discard, find_job
+from service.paging import Cursor, next_page
 from service.polling import accepted, polled
 from service.previews import answer_preview
 from service.problems import ProblemError
@@ -103,7 +103,7 @@ async def list_clips(
     backend: Given,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
     state: Annotated[JobState | None, Query(description="Only clips in this state.")] = None,
 ) -> ClipListBody:
     """Newest first. Follow `next` until it is null."""
@@ -111,11 +111,7 @@ async def list_clips(
         clips, next_cursor = await backend.ask(_page, backend, limit, cursor, state)
     except CursorError as error:
         raise ProblemError("invalid-cursor", str(error)) from None
-    link = None
-    if next_cursor is not None:
-        wanted = {"limit": limit, "cursor": next_cursor, **({"state": state.value} if state else {})}
-        link = f"{CLIPS}?{urlencode(wanted)}"
-        response.headers["Link"] = f'<{link}>; rel="next"'
+    link = next_page(response, CLIPS, next_cursor, limit=limit, state=state)
     return ClipListBody(clips=clips, next_cursor=next_cursor, next=link)
 
 

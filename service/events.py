@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from redis.exceptions import RedisError
 
-from pipeline.job import Job
-from service.backend import Backend, Given
+from pipeline.events import Event
+from service.backend import Given
 from service.follow import follow
 from service.lookup import ClipJob, ExploreJob
 from service.problems import ProblemError
@@ -48,7 +48,7 @@ async def clip_events(
     last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events `state` and `progress` from the beginning, or after Last-Event-ID; ends with the terminal state."""
-    async for event in _sent(job, backend, last_event_id):
+    async for event in sent(job.id, follow(backend, job.id, last_event_id)):
         yield event
 
 
@@ -66,14 +66,15 @@ async def exploration_events(
     last_event_id: LastEventId = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Events `state` and `progress` from the beginning, or after Last-Event-ID; ends with the terminal state."""
-    async for event in _sent(job, backend, last_event_id):
+    async for event in sent(job.id, follow(backend, job.id, last_event_id)):
         yield event
 
 
-async def _sent(job: Job, backend: Backend, last_event_id: str | None) -> AsyncIterator[ServerSentEvent]:
-    yield ServerSentEvent(comment=f"events of {job.id}", retry=RECONNECT_MS)
+async def sent(subject: str, followed: AsyncIterator[Event]) -> AsyncIterator[ServerSentEvent]:
+    """Events as they are sent. subject: id of the job or stream."""
+    yield ServerSentEvent(comment=f"events of {subject}", retry=RECONNECT_MS)
     try:
-        async for event in follow(backend, job.id, last_event_id):
+        async for event in followed:
             yield ServerSentEvent(event=event.kind, data=event.data, id=event.id or None)
     except RedisError as error:  # the answer has begun: end it, and the client comes back with Last-Event-ID
-        log.warning("event stream cut", job=job.id, error=type(error).__name__)
+        log.warning("event stream cut", of=subject, error=type(error).__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import urlencode
 
 import structlog
 from anyio import CancelScope, to_thread
@@ -17,6 +16,7 @@ from service.explore_schemas import ExplorationBody, ExplorationListBody, Explor
 from service.explore_views import exploration_views
 from service.idempotency import Claim, claimed, payload_of
 from service.lookup import ClipJob, ExploreJob, cancel, discard, find_job
+from service.paging import Cursor, next_page
 from service.polling import accepted, polled
 from service.problems import ProblemError
 from service.schemas import ProblemBody
@@ -110,7 +110,7 @@ async def list_explorations(
     backend: Given,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> ExplorationListBody:
     """Newest first. Follow `next` until it is null."""
     try:
@@ -118,10 +118,7 @@ async def list_explorations(
     except CursorError as error:
         raise ProblemError("invalid-cursor", str(error)) from None
     bodies = await backend.ask(exploration_views, backend, jobs)
-    link = None
-    if next_cursor is not None:
-        link = f"{CLIPS}/{clip.id}/explorations?{urlencode({'limit': limit, 'cursor': next_cursor})}"
-        response.headers["Link"] = f'<{link}>; rel="next"'
+    link = next_page(response, f"{CLIPS}/{clip.id}/explorations", next_cursor, limit=limit)
     return ExplorationListBody(explorations=bodies, next_cursor=next_cursor, next=link)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from typing import Annotated
-from urllib.parse import urlencode
 
 from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -16,6 +15,7 @@ from pipeline.stream import Stream
 from service.backend import Given
 from service.moments import Moment, check_order
 from service.names import content_disposition
+from service.paging import Cursor, next_page
 from service.problems import ProblemError
 from service.results import send_file
 from service.schemas import ProblemBody
@@ -41,7 +41,7 @@ async def list_stream_recordings(
     start: Annotated[Moment | None, Query(description="Only those that end after it. RFC 3339.")] = None,
     end: Annotated[Moment | None, Query(description="Only those that begin before it. RFC 3339.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> RecordingListBody:
     """Of the enhanced stream, oldest first. Follow `next` until it is null."""
     after = "" if cursor is None else _after(cursor)
@@ -53,12 +53,8 @@ async def list_stream_recordings(
     wanted = [found for found in every if found.end > low and found.start < high and found.name > after]
     page = wanted[:limit]
     next_cursor = _cursor(page[-1].name) if len(wanted) > limit else None
-    link = None
-    if next_cursor is not None:
-        query = {"limit": limit, "cursor": next_cursor}
-        query |= {name: at.isoformat() for name, at in (("start", start), ("end", end)) if at is not None}
-        link = f"{STREAMS}/{stream.id}/recordings?{urlencode(query)}"
-        response.headers["Link"] = f'<{link}>; rel="next"'
+    within = {name: None if at is None else at.isoformat() for name, at in (("start", start), ("end", end))}
+    link = next_page(response, f"{STREAMS}/{stream.id}/recordings", next_cursor, limit=limit, **within)
     bodies = [_body(stream, found) for found in page]
     return RecordingListBody(recordings=bodies, next_cursor=next_cursor, next=link)
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import structlog
 from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from redis.exceptions import RedisError
 
 from pipeline import events
 from pipeline.events import Event
 from pipeline.stream_errors import UnknownStream
 from service.backend import Backend, Given
-from service.events import RECONNECT_MS, LastEventId, a_place
+from service.events import LastEventId, a_place, sent
 from service.follow import BLOCK_MS
 from service.schemas import ProblemBody
 from service.stream_lookup import KnownStream
 from service.stream_views import STREAMS
 
 router = APIRouter(prefix=STREAMS, tags=["streams"])
-log = structlog.get_logger()
 
 
 @router.get(
@@ -35,12 +32,8 @@ async def stream_events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Changes of state, rung, size and clock, gaps, dropped frames, pushes and recordings; from the first kept, or
     after Last-Event-ID. Ends with state `deleted`."""
-    yield ServerSentEvent(comment=f"events of {stream.id}", retry=RECONNECT_MS)
-    try:
-        async for event in _follow(backend, stream.id, last_event_id):
-            yield ServerSentEvent(event=event.kind, data=event.data, id=event.id or None)
-    except RedisError as error:  # the answer has begun: end it, and the client comes back with Last-Event-ID
-        log.warning("event stream cut", stream=stream.id, error=type(error).__name__)
+    async for event in sent(stream.id, _follow(backend, stream.id, last_event_id)):
+        yield event
 
 
 async def _follow(backend: Backend, stream_id: str, after: str | None) -> AsyncIterator[Event]:

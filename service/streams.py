@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ParamSpec, TypeVar
-from urllib.parse import urlencode
 
 import structlog
 from anyio import fail_after, to_thread
@@ -22,6 +21,7 @@ from pipeline.stream import Stream
 from pipeline.stream_errors import NameTaken, StreamChanged, UnknownStream
 from service.backend import Backend, Given
 from service.idempotency import claimed
+from service.paging import Cursor, next_page
 from service.polling import polled
 from service.problems import ProblemError
 from service.schemas import ProblemBody
@@ -80,7 +80,7 @@ async def list_streams(
     backend: Given,
     response: Response,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=512, description="`next_cursor` of the page before.")] = None,
+    cursor: Cursor = None,
 ) -> StreamListBody:
     """Newest first. Follow `next` until it is null."""
     try:
@@ -88,10 +88,7 @@ async def list_streams(
     except CursorError as error:
         raise ProblemError("invalid-cursor", str(error)) from None
     bodies = await backend.ask(stream_views, backend, streams)
-    link = None
-    if next_cursor is not None:
-        link = f"{STREAMS}?{urlencode({'limit': limit, 'cursor': next_cursor})}"
-        response.headers["Link"] = f'<{link}>; rel="next"'
+    link = next_page(response, STREAMS, next_cursor, limit=limit)
     return StreamListBody(streams=bodies, next_cursor=next_cursor, next=link)
 
 
