@@ -12,10 +12,11 @@ from tests.cameras.house import House
 from tests.media.camera_material import material
 from tests.media.camera_servers import Behaviour, serve
 
+pytestmark = [pytest.mark.heavy, pytest.mark.system, pytest.mark.timeout(300)]
+
 RATE = 10
 
 
-@pytest.mark.timeout(300)
 def test_ffmpeg_decodes_without_errors(start_house: Callable[..., House]) -> None:
     program = shutil.which("ffmpeg")
     if program is None:

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from gleaner import app
-from media.scene import frame
-
-
-def write_noisy(path: Path, sigma: float) -> Path:
-    rng = np.random.default_rng(1)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 160, 96, "bgr0"
-        for index in range(3):
-            clean = frame(index, 160, 96, Fraction(25))
-            noisy = np.clip(np.rint(clean + sigma * rng.standard_normal((96, 160, 1))), 0, 255)
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(noisy.astype(np.uint8), "rgb24").reformat(format="bgr0"))
-            )
-        container.mux(stream.encode(None))
-    return path
+from tests.media.noisy_clip import write_noisy
 
 
 @pytest.mark.parametrize(
@@ -37,7 +19,11 @@ def test_footage_beyond_the_envelope_is_one_line_of_stderr(
     model: str, sigma: float, outside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GLEANER_THREADS", "1")
-    source, out, report = write_noisy(tmp_path / "in.mkv", sigma), tmp_path / "out.mp4", tmp_path / "report.json"
+    source, out, report = (
+        write_noisy(tmp_path / "in.mkv", sigma, (160, 96)),
+        tmp_path / "out.mp4",
+        tmp_path / "report.json",
+    )
     asked = ["enhance", source, out, "--model", model, "--scale", "2", "--report", report]
     done = CliRunner().invoke(app, list(map(str, asked)))
     assert done.exit_code == 0, done.output
@@ -59,7 +45,11 @@ def test_auto_says_what_it_chose_and_why(
 ) -> None:
     monkeypatch.setenv("GLEANER_THREADS", "1")
     monkeypatch.setenv("GLEANER_MODELS_DIR", str(tmp_path / "models"))
-    source, out, report = write_noisy(tmp_path / "in.mkv", sigma), tmp_path / "out.mp4", tmp_path / "report.json"
+    source, out, report = (
+        write_noisy(tmp_path / "in.mkv", sigma, (160, 96)),
+        tmp_path / "out.mp4",
+        tmp_path / "report.json",
+    )
     asked = ["enhance", source, out, "--model", "auto", "--scale", "2", "--report", report]
     done = CliRunner().invoke(app, list(map(str, asked)))
     assert done.exit_code == 0, done.output

@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 import pytest
 
 from media.facts_json import to_json
 from media.probe import probe
-from media.scene import frame
 from models.catalog import Catalog
 from models.degradation.profiles import PROFILES
 from models.envelope import Gained, Limits, Measured
@@ -25,6 +21,7 @@ from pipeline.job import ClipOptions, Job, JobState
 from pipeline.options import OptionError
 from pipeline.settings import Settings
 from tests.media.clips import LIMITS
+from tests.media.noisy_clip import write_noisy
 from tests.models.model_maker import write_light
 from tests.workers.rig import Rig
 from workers import clip
@@ -32,20 +29,12 @@ from workers.local import decide_local, enhance_local
 from workers.room import ModelGone, Room
 from workers.segment import enhance_segment
 
+SIDE = 64
 GAINS = {4: {profile: Gained(5.0, 4.0, 6.0, 1.0) for profile in PROFILES}}
 
 
-def write_noisy(path: Path, sigma: float, frames: int = 3) -> Path:
-    rng = np.random.default_rng(1)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 96, "bgr0"
-        for index in range(frames):
-            clean = frame(index, 96, 96, Fraction(25))
-            noisy = np.clip(np.rint(clean + sigma * rng.standard_normal((96, 96, 1))), 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, "rgb24").reformat(format="bgr0")))
-        container.mux(stream.encode(None))
-    return path
+def street(path: Path, sigma: float) -> Path:
+    return write_noisy(path, sigma, (SIDE, SIDE), frames=2)
 
 
 @pytest.fixture
@@ -66,14 +55,14 @@ def enhance(source: Path, out: Path, folder: Path, **options: Any) -> dict[str, 
 
 
 def test_the_estimate_decides_and_the_report_says_why(folder: Path, tmp_path: Path) -> None:
-    quiet = enhance(write_noisy(tmp_path / "quiet.mkv", 0), tmp_path / "a.mp4", folder, detail=0.3)
+    quiet = enhance(street(tmp_path / "quiet.mkv", 0), tmp_path / "a.mp4", folder, detail=0.3)
     assert (quiet["requested"]["model"], quiet["model"]["name"]) == ("auto", "tiny")
     assert quiet["model"]["weights_sha256"] == Catalog(folder).facts("tiny").sha256
     assert quiet["choice"]["model"] == "tiny"
     assert quiet["choice"]["reason"].startswith("tiny: the clip is most like ")
     assert quiet["model"]["detail"] == quiet["choice"]["detail"] == 0.3
     assert {passed["model"] for passed in quiet["choice"]["others"]} == {"lanczos", "espcn-x4", "glean-s-x4"}
-    noisy = enhance(write_noisy(tmp_path / "noisy.mkv", 30), tmp_path / "b.mp4", folder, detail=0.3)
+    noisy = enhance(street(tmp_path / "noisy.mkv", 30), tmp_path / "b.mp4", folder, detail=0.3)
     assert noisy["model"]["name"] == "lanczos"
     assert noisy["model"]["detail"] == noisy["choice"]["detail"] == 0.0
     assert noisy["choice"]["reason"].endswith("it has no vivid training, so detail is 0")
@@ -83,7 +72,7 @@ def test_the_estimate_decides_and_the_report_says_why(folder: Path, tmp_path: Pa
 
 
 def test_scales_are_the_default_models_unless_asked_for(folder: Path, tmp_path: Path) -> None:
-    source, settings = write_noisy(tmp_path / "in.mkv", 0), Settings(models_dir=folder)
+    source, settings = street(tmp_path / "in.mkv", 0), Settings(models_dir=folder)
 
     def plan(**options: Any) -> tuple[int, str]:
         found = decide_local(source, tmp_path / "out.mp4", ClipOptions(model="auto", **options), settings)
@@ -91,7 +80,7 @@ def test_scales_are_the_default_models_unless_asked_for(folder: Path, tmp_path: 
 
     assert plan() == (4, "tiny")
     assert plan(scale=3) == (3, "lanczos")
-    assert plan(target_height=300) == (4, "tiny")  # not 3 times, which only Lanczos has
+    assert plan(target_height=3 * SIDE + 8) == (4, "tiny")  # not 3 times, which only Lanczos has
     with pytest.raises(OptionError, match="auto has no scale 8"):
         plan(scale=8)
     with pytest.raises(OptionError, match="no model that enlarges by 3 has a vivid training"):
@@ -110,7 +99,7 @@ def submit(room: Room, name: str, source: Path) -> None:
 
 def test_the_service_decides_once_and_pins_the_weights(room: tuple[Room, Rig], tmp_path: Path) -> None:
     here, rig = room
-    source = write_noisy(tmp_path / "in.mkv", 0)
+    source = street(tmp_path / "in.mkv", 0)
     for name in ("whole", "done", "preview"):
         submit(here, name, source)
     with rig.running():
