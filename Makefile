@@ -28,6 +28,7 @@ test-heavy: .venv/.dev  ## Run the long tests too.
 	$(BIN)/python -m pytest
 
 test-cameras: .venv/.dev  ## Run the service on cameras that lie, die and overload it; some minutes.
+	-$(BIN)/python -m tests.cameras.hls_js  # without it (npm, network) the test in a browser is skipped
 	$(BIN)/python -m pytest -rP tests/cameras
 
 MINUTES ?= 30
