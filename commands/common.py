@@ -14,6 +14,7 @@ from pipeline.job import ClipOptions, Codec, Quality, Reuse
 from pipeline.settings import RedisNotSetError, Settings
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
     from rich.progress import Progress
 
 ModelOption = Annotated[
@@ -134,14 +135,7 @@ def clean_errors(*more: type[Exception]) -> Iterator[None]:
     except (*expected, *more) as error:
         line = str(error)
     except ValidationError as error:
-        # Of settings the variable is named; what it holds is not repeated where it may be a secret.
-        prefix = "GLEANER_" if error.title == "Settings" else ""
-        names = [".".join(map(str, e["loc"])) for e in error.errors()]
-        line = "; ".join(
-            f"{(prefix + name).upper() if prefix else name}: {e['msg']}"
-            + ("" if "redis_url" in name.lower() else f" (got {e['input']!r:.80})")
-            for name, e in zip(names, error.errors(), strict=True)
-        )
+        line = "; ".join(_setting(error.title, one) for one in error.errors())
     except (RedisConnectionError, RedisTimeoutError) as error:
         # Its text may hold an address or a name.
         line = f"Redis does not answer ({type(error).__name__}); see that it runs and that REDIS_URL is right"
@@ -154,3 +148,12 @@ def clean_errors(*more: type[Exception]) -> Iterator[None]:
         return
     typer.echo(f"gleaner: {' '.join(line.split())}", err=True)
     raise typer.Exit(2)
+
+
+def _setting(title: str, error: ErrorDetails) -> str:
+    """What is wrong. Of settings the variable is named; what it holds is not repeated where it may be a secret."""
+    name = ".".join(map(str, error["loc"]))
+    secret = "redis_url" in name.lower() or name.endswith("_key") or "@" in str(error["input"])
+    shown = f"GLEANER_{name}".upper() if title == "Settings" else name
+    told = f"{shown}: {error['msg'].removeprefix('Value error, ')}"
+    return told if secret else f"{told} (got {error['input']!r:.80})"

@@ -19,6 +19,14 @@ def token(vault: Vault) -> str:
     return vault.derive("media server")
 
 
+def check_server(server: str) -> str:
+    """The server's URL itself. Raises ValueError where it is none of RTSP, or has a user."""
+    parts = urlsplit(server)
+    if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("it is no RTSP address without a user; write it like rtsp://mediamtx:8554")
+    return server
+
+
 def source_url(server: str, vault: Vault, name: str) -> str:
     """Where the camera worker pulls what a gateway pushes. It holds the token: never logged.
 
@@ -33,7 +41,5 @@ def enhanced_url(server: str, vault: Vault, name: str) -> str:
 
 
 def _url(server: str, vault: Vault, path: str) -> str:
-    parts = urlsplit(server)
-    if parts.scheme not in ("rtsp", "rtsps") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("GLEANER_MEDIA_SERVER is no RTSP address; write it like rtsp://mediamtx:8554")
+    parts = urlsplit(check_server(server))
     return f"{parts.scheme}://{USER}:{token(vault)}@{parts.netloc}/{path}"

@@ -34,9 +34,7 @@ class Vault:
 
     def __init__(self, secret: str) -> None:
         """Raises SecretKeyError where the secret is too short to be one."""
-        if len(secret) < LEAST_LENGTH:
-            message = f"the secret has {len(secret)} characters and needs {LEAST_LENGTH}: make one with "
-            raise SecretKeyError(message + "`openssl rand -base64 32` and set GLEANER_SECRET_KEY, or leave it unset")
+        check_secret(secret)
         self._fernet = Fernet(base64.urlsafe_b64encode(_key(secret, _SEALING)))
         self._deriving = _key(secret, _DERIVING)
 
@@ -58,6 +56,13 @@ class Vault:
         """A key for one purpose: 43 characters of A-Z, a-z, 0-9, '-' and '_', the same each time (HMAC-SHA-256)."""
         digest = hmac.digest(self._deriving, purpose.encode(), "sha256")
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def check_secret(secret: str) -> None:
+    """Raises SecretKeyError where it is too short."""
+    if len(secret) < LEAST_LENGTH:
+        message = f"the secret has {len(secret)} characters and needs {LEAST_LENGTH}: make one with "
+        raise SecretKeyError(message + "`openssl rand -base64 32` and set GLEANER_SECRET_KEY, or leave it unset")
 
 
 def open_vault(secret_key: SecretStr | None, data_dir: Path) -> Vault:

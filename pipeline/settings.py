@@ -121,6 +121,25 @@ class Settings(BaseSettings):
         parse_ports(text)
         return text
 
+    @field_validator("media_server")
+    @classmethod
+    def _server(cls, text: str) -> str:
+        from pipeline.media_server import check_server  # here: it brings cryptography, which not all need
+
+        return check_server(text) if text else text
+
+    @field_validator("secret_key")
+    @classmethod
+    def _secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        from pipeline.secrets import SecretKeyError, check_secret
+
+        if secret is not None and secret.get_secret_value():
+            try:
+                check_secret(secret.get_secret_value().strip())
+            except SecretKeyError as error:
+                raise ValueError(str(error)) from None
+        return secret
+
 
 class RedisNotSetError(ValueError):
     """A process that needs the service's Redis was started without REDIS_URL."""
