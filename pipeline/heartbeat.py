@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Any
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
+
+from pipeline.periodic import Periodic
 
 EXPIRY_S = 15  # a worker not heard of for this long counts as gone
 BEAT_S = 5.0
@@ -65,23 +66,19 @@ class Heartbeat:
     def running(self, every_s: float = BEAT_S) -> Iterator[Heartbeat]:
         """Beats at once, then in a thread until the block ends. Redis being away is logged, and no reason to stop."""
         self.beat()
-        ended = threading.Event()
-        thread = threading.Thread(target=self._beat_until, args=(ended, every_s), name="heartbeat", daemon=True)
-        thread.start()
         try:
-            yield self
+            # Waited for: the caller closes the client.
+            with Periodic("heartbeat", every_s, self._try, leave_s=max(every_s, BEAT_S)):
+                yield self
         finally:
-            ended.set()
-            thread.join(timeout=max(every_s, BEAT_S))  # or the caller closes the client under a beat
             with contextlib.suppress(RedisError):
                 self.stop()
 
-    def _beat_until(self, ended: threading.Event, every_s: float) -> None:
-        while not ended.wait(every_s):
-            try:
-                self.beat()
-            except RedisError as error:
-                structlog.get_logger().warning("heartbeat-missed", kind=self.kind, error=type(error).__name__)
+    def _try(self) -> None:
+        try:
+            self.beat()
+        except RedisError as error:
+            structlog.get_logger().warning("heartbeat-missed", kind=self.kind, error=type(error).__name__)
 
 
 def alive(redis: Redis, kind: str) -> list[Alive]:

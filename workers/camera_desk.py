@@ -6,15 +6,14 @@ whether somebody waits for a snapshot. Redis being away is no reason to stop.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
+from pipeline.periodic import Periodic
 from pipeline.stream import StreamStatus
 from pipeline.stream_errors import StaleOwner, StreamStopped, UnknownStream
 from workers.camera_room import CameraRoom
@@ -26,41 +25,26 @@ EVENTS_KEPT = 256  # that could not be sent yet
 LEAVE_S = 5.0
 
 
-class CameraDesk:
+class CameraDesk(Periodic):
     """A context manager. status: how the stream is doing now; called by the desk's thread. revision: of the record."""
 
     def __init__(
         self, room: CameraRoom, stream_id: str, epoch: int, revision: int, status: Callable[[], StreamStatus]
     ) -> None:
+        super().__init__("desk", REPORT_S, self._report, last=self._report, leave_s=LEAVE_S)
         self._room, self._id, self._epoch, self._revision, self._status = room, stream_id, epoch, revision, status
         self._events: deque[tuple[str, dict[str, Any]]] = deque(maxlen=EVENTS_KEPT)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
         self._away = False
         self.over: StaleOwner | StreamStopped | UnknownStream | None = None  # the stream is not ours to go on with
         self.changed = False  # its record is another by now
         self.wish = False  # somebody waits for a snapshot; to be reset by who makes it
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(LEAVE_S)
-
     def event(self, kind: str, data: dict[str, Any]) -> None:
         self._events.append((kind, data))
 
-    def _run(self) -> None:
-        while not self._ended.wait(REPORT_S):
-            self._report()
-        if self.over is None:
-            self._report()
-
     def _report(self) -> None:
+        if self.over is not None:
+            return
         try:
             stream = self._room.streams.set_status(self._id, self._epoch, self._status())
             self.changed = self.changed or stream.revision != self._revision

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import redis
 import structlog
 
+from pipeline.periodic import Periodic
 from pipeline.queue import FrameQueue
 
 log = structlog.get_logger(__name__)
 
 
-class LeaseKeeper:
+class LeaseKeeper(Periodic):
     """A thread that renews the leases of the frames in hand. A context manager: leaving it ends the thread.
 
     A worker that hangs for longer than `limit_s` in one round loses its leases: hanging is not working.
@@ -22,20 +23,11 @@ class LeaseKeeper:
 
     def __init__(self, queue: FrameQueue, consumer: str, lease_s: float, limit_s: float = 600.0) -> None:
         self._queue, self._consumer = queue, consumer
-        self._every_s, self._limit_s = lease_s / 3, limit_s
+        super().__init__("leases", lease_s / 3, self._renew)
+        self._limit_s = limit_s
         self._held: list[str] = []
         self._rounds_left = 0
         self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
-
-    def __enter__(self) -> LeaseKeeper:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
 
     @contextmanager
     def keep(self, entry_ids: list[str]) -> Iterator[None]:
@@ -48,14 +40,13 @@ class LeaseKeeper:
             with self._lock:
                 self._held = []
 
-    def _run(self) -> None:
-        while not self._ended.wait(self._every_s):
-            with self._lock:
-                held = self._held if self._rounds_left > 0 else []
-                self._rounds_left -= 1
-            if not held:
-                continue
-            try:
-                self._queue.renew(self._consumer, held)
-            except redis.RedisError as error:
-                log.warning("leases not renewed", stage="enhance", error=type(error).__name__)
+    def _renew(self) -> None:
+        with self._lock:
+            held = self._held if self._rounds_left > 0 else []
+            self._rounds_left -= 1
+        if not held:
+            return
+        try:
+            self._queue.renew(self._consumer, held)
+        except redis.RedisError as error:
+            log.warning("leases not renewed", stage="enhance", error=type(error).__name__)

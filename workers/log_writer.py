@@ -7,18 +7,17 @@ file, which readers leave out.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
 from media.kept_files import expired
+from pipeline.periodic import Periodic
 from pipeline.stream_log import SLACK_S, line_of, list_logs, log_name, minute_of
 from workers.live_log import LogLine
 
@@ -31,7 +30,7 @@ LEAVE_S = 5.0
 NAMES = 1000  # tried for a file
 
 
-class LogWriter:
+class LogWriter(Periodic):
     """A context manager. heading: the first line of each file. `clock` gives Unix seconds.
 
     keep_s, keep_bytes: see `pipeline.stream_log.expired`. The folder must be there; it is never made, so that a stream
@@ -47,6 +46,7 @@ class LogWriter:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__("log", WRITE_S, self._look, last=self._finish, leave_s=LEAVE_S)
         self._folder, self._heading, self._clock = folder, line_of({"v": 1, **heading}), clock
         self._keep_s, self._keep_bytes = keep_s, keep_bytes
         self._queue: deque[LogLine] = deque()
@@ -55,18 +55,6 @@ class LogWriter:
         self._minute = self._offset_s = 0.0  # of the file
         self._expired_at = float("-inf")
         self.problem: str | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join(LEAVE_S)
 
     def put(self, line: LogLine) -> None:
         """Takes a line; never waits. To be called by one thread."""
@@ -75,9 +63,7 @@ class LogWriter:
         else:
             self._queue.append(line)
 
-    def _run(self) -> None:
-        while not self._ended.wait(WRITE_S):
-            self._look()
+    def _finish(self) -> None:
         self._look()
         self._close()
 
