@@ -56,24 +56,25 @@ def horse_of(process: subprocess.Popen[bytes]) -> int:
     return int(child)
 
 
+@pytest.mark.timeout(400)
 def test_a_stream_goes_from_worker_to_worker(rig: CameraRig, processes: Processes, wait_for: WaitFor) -> None:
     queue = CameraQueue(rig.redis)
     with serve(Behaviour(rate=10, auth="digest")) as camera:
         stream = rig.make(camera.url, model="lanczos")
         queue.enqueue(stream.id)
         first = processes.start()
-        wait_for(lambda: online(rig, stream))
+        wait_for(lambda: online(rig, stream), 150)
         epoch = rig.status(stream).epoch
         # The process that has the stream is killed; its worker begins it anew.
         os.kill(horse_of(first), signal.SIGKILL)
-        wait_for(lambda: online(rig, stream, epoch))
+        wait_for(lambda: online(rig, stream, epoch), 150)
         epoch = rig.status(stream).epoch
         # The worker is told to leave; another takes the stream up.
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
+        assert first.wait(60) == 0
         assert queue.waiting() == 1
         processes.start()
-        wait_for(lambda: online(rig, stream, epoch))
+        wait_for(lambda: online(rig, stream, epoch), 150)
         rig.streams.delete(stream.id)
         wait_for(lambda: not queue.underway(stream.id))
     log = processes.log.read_text()
