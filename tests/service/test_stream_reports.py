@@ -166,3 +166,14 @@ def test_a_summary_of_many_events_stays_small() -> None:
     body = summary.body()
     assert (len(body.events), body.events_left_out, body.gaps, body.gaps_s) == (500, 5, 505, 252.5)
     assert (body.frames, body.lag, body.recomputed_share) == (0, None, None)
+
+
+def test_a_summary_says_how_much_was_made_of_several_frames() -> None:
+    line = {"pts": 0, "arrived_at": "2025-11-22T19:54:30.000Z", "how": "enhanced", "rung": "espcn-x2"}
+    line |= {"tiles": 6, "changed": 3, "encoded_s": 0.1}
+    summary = Summary()
+    summary.add(line | {"how": "late"})  # what it shows was looked at, and is not what is shown
+    assert (summary.body().noise, summary.body().fused_share, summary.body().most_observations) == (None, None, None)
+    summary.add(line | {"look": {"noise": 2.0, "kept_error": 0.0, "fused": 3, "observations": 2.5}})
+    summary.add(line | {"look": {"noise": 3.0, "kept_error": 0.0, "fused": 6, "observations": 1.5}})
+    assert (summary.body().noise, summary.body().fused_share, summary.body().most_observations) == (2.5, 0.5, 2.5)
