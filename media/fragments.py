@@ -16,8 +16,9 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from media.live_encoder import Encoded, LiveFormat
+from media.live_encoder import Encoded
 from media.live_types import CLOCK, TICK
+from media.nal_units import nal_units
 
 TRACK = 1
 MAX_TICKS = (1 << 32) - 1  # a sample's duration has 32 bits: 13 hours
@@ -104,16 +105,6 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         start += max(size, 8)
 
 
-def nal_units(data: bytes) -> Iterator[bytes]:
-    """The NAL units between start codes (ITU-T H.264, annex B)."""
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        start += 3
-        following = data.find(b"\0\0\1", start)
-        yield data[start : len(data) if following < 0 else following].rstrip(b"\0")
-        start = following
-
-
 def _sample(encoded: Encoded) -> Iterator[bytes]:
     # Key frames carry their parameter sets although the init segment has them: FFmpeg's HLS reader (ffplay, mpv) goes
     # on with its first init segment when a playlist comes to another one.
@@ -133,11 +124,3 @@ def span(data: bytes) -> tuple[int, int]:
     count: int = struct.unpack_from(">I", moofs[-1], run + 8)[0]
     durations: list[int] = [struct.unpack_from(">I", moofs[-1], run + 16 + 12 * index)[0] for index in range(count)]
     return begin, last + sum(durations)
-
-
-def codec_string(live_format: LiveFormat) -> str:
-    """RFC 6381's name, e.g. "avc1.64001f", of the format's sequence parameter set."""
-    for unit in nal_units(live_format.extradata):
-        if unit[0] & 31 == 7:
-            return "avc1." + unit[1:4].hex()
-    raise ValueError("the format has no sequence parameter set")

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from media.kept_files import expired
 from media.live_types import CLOCK, CameraFacts
-from media.parameter_sets import parameter_sets, with_start_codes
+from media.nal_units import parameter_sets, with_start_codes
 from media.ring_cut import Cut, cut
 from media.ring_files import RingFile, list_files, list_ranges
 

@@ -7,9 +7,9 @@ import secrets
 import struct
 from collections.abc import Iterator
 
-from media.fragments import nal_units
 from media.live_encoder import Encoded, LiveFormat
 from media.live_types import CLOCK
+from media.nal_units import nal_units
 
 PAYLOAD_TYPE = 96
 MAX_PAYLOAD = 1400  # bytes, so that a packet fits an Ethernet frame where the server passes it on by UDP

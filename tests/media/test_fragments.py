@@ -6,8 +6,9 @@ from fractions import Fraction
 
 import av
 
-from media.fragments import TimedFrame, boxes, codec_string, fragment, init_segment, nal_units, span
+from media.fragments import TimedFrame, boxes, fragment, init_segment, span
 from media.live_encoder import Encoded
+from media.nal_units import nal_units
 from tests.media.live_frames import coded, number
 
 
@@ -66,9 +67,3 @@ def test_the_init_segment_depends_on_the_format_only() -> None:
 def test_nal_units_are_found_behind_both_start_codes() -> None:
     assert list(nal_units(b"\0\0\0\1\x67a\0\0\1\x68b\0\0\0\1\x65c\0\0\3\1")) == [b"\x67a", b"\x68b", b"\x65c\0\0\3\1"]
     assert list(nal_units(b"no start code")) == []
-
-
-def test_the_codec_has_a_name() -> None:
-    name = codec_string(coded([0])[0].format)
-    assert name.startswith("avc1.6400")
-    assert len(name) == 11

@@ -13,8 +13,8 @@ from media.colour import decide_tags
 from media.examine import examine
 from media.kept_files import expired
 from media.live_types import CLOCK, CameraFacts
+from media.nal_units import parameter_sets
 from media.opening import open_input
-from media.parameter_sets import parameter_sets
 from media.probe import probe
 from media.reader import VideoReader
 from media.ring import SourceRing, cut, list_ranges
