@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
-CELL = 192  # pixels of the truth that a cell shows, each way
+CELL = 192
 GAP = 4
 LINE = 16  # height of a line of text
 PAPER, INK = 255, (30, 30, 30)
@@ -22,18 +23,30 @@ PAPER, INK = 255, (30, 30, 30)
 class Sheet:
     """Rows are added as scenes are measured; a scene and profile that is there already adds none."""
 
+    cell: int = CELL  # pixels of the truth that a cell shows, each way
     rows: list[Bytes] = field(default_factory=list)
     _known: set[tuple[str, str]] = field(default_factory=set)
 
-    def add(self, scene: str, profile: str, low: Bytes, columns: Sequence[tuple[str, Bytes]]) -> None:
-        """low: (h, w, 3). columns: name and picture, (s·h, s·w, 3) uint8 RGB each, the truth last."""
+    def add(
+        self,
+        scene: str,
+        profile: str,
+        low: Bytes,
+        columns: Sequence[tuple[str, Bytes]],
+        place: tuple[int, int] | None = None,
+    ) -> None:
+        """low: (h, w, 3). columns: name and picture, (s·h, s·w, 3) uint8 RGB each, the truth last.
+
+        place: left and top of what is shown; None: where the truth has the most detail.
+        """
         if (scene, profile) in self._known:
             return
         self._known.add((scene, profile))
         truth = columns[-1][1]
-        x, y = busiest(truth)
+        x, y = busiest(truth, self.cell) if place is None else place
         blocks = cv2.resize(low, (truth.shape[1], truth.shape[0]), interpolation=cv2.INTER_NEAREST)
-        cells = [_cell(name, np.asarray(image, np.uint8), x, y) for name, image in [("source", blocks), *columns]]
+        shown = [("source", blocks), *columns]
+        cells = [_cell(name, np.asarray(image, np.uint8), x, y, self.cell) for name, image in shown]
         row = np.concatenate(cells, axis=1)
         title = np.full((LINE + GAP, row.shape[1], 3), PAPER, np.uint8)
         _write(title, f"{scene}, {profile}"[: row.shape[1] // 7])
@@ -54,28 +67,32 @@ def write(sheet: Sheet, path: Path) -> None:
     path.write_bytes(data.tobytes())
 
 
-def busiest(truth: Bytes) -> tuple[int, int]:
-    """Left and top of the cell with the most detail (energy of the Laplacian), on a grid of half cells."""
-    grey = cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY)
-    energy = np.asarray(cv2.integral(np.abs(cv2.Laplacian(grey, cv2.CV_32F))))
-    height, width = grey.shape
+def busiest(truth: Bytes, cell: int = CELL) -> tuple[int, int]:
+    """Left and top of the cell with the most detail (energy of the Laplacian)."""
+    return most(np.abs(cv2.Laplacian(cv2.cvtColor(truth, cv2.COLOR_RGB2GRAY), cv2.CV_32F)), cell)
+
+
+def most(of: NDArray[Any], cell: int) -> tuple[int, int]:
+    """Left and top of the cell in which a map (H, W) sums up to the most, on a grid of half cells."""
+    energy = np.asarray(cv2.integral(of))
+    height, width = of.shape
     places = [
         (x, y)
-        for y in range(0, max(1, height - CELL + 1), CELL // 2)
-        for x in range(0, max(1, width - CELL + 1), CELL // 2)
+        for y in range(0, max(1, height - cell + 1), cell // 2)
+        for x in range(0, max(1, width - cell + 1), cell // 2)
     ]
 
     def inside(place: tuple[int, int]) -> float:
         x, y = place
-        right, below = min(width, x + CELL), min(height, y + CELL)
+        right, below = min(width, x + cell), min(height, y + cell)
         return float(energy[below, right] - energy[y, right] - energy[below, x] + energy[y, x])
 
     return max(places, key=inside)
 
 
-def _cell(name: str, image: Bytes, x: int, y: int) -> Bytes:
-    cell = np.full((LINE + CELL + GAP, CELL + GAP, 3), PAPER, np.uint8)
-    part = image[y : y + CELL, x : x + CELL]
+def _cell(name: str, image: Bytes, x: int, y: int, edge: int) -> Bytes:
+    cell = np.full((LINE + edge + GAP, edge + GAP, 3), PAPER, np.uint8)
+    part = image[y : y + edge, x : x + edge]
     cell[LINE : LINE + part.shape[0], : part.shape[1]] = part
     _write(cell, name)
     return cell
