@@ -19,6 +19,9 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,15}")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")  # a last label like this makes the C library read the host as an address
 _IN_PATH = re.compile(r"(?i)((?:user|usr|login|pass|pwd|psw|token|key|auth|secret|session|sid)\w*=)[^&/;?]*")
+# Keys that are a part of the path by themselves: those our own workers listen on, and some recorders' share links.
+_MIXED = r"(?=[^/]*[a-z])(?=[^/]*[A-Z])(?=[^/]*[0-9])"
+_KEY_IN_PATH = re.compile(rf"(?<=/)(?:{_MIXED}[A-Za-z0-9]{{16,}}|[A-Za-z0-9_-]{{40,}})(?=/|$)")
 _HIDDEN = "***"
 
 
@@ -57,8 +60,8 @@ class CameraUrl:
 
     @property
     def shown(self) -> str:
-        """Without user, password, the values of the query, and of what looks like a password in the path."""
-        path = _IN_PATH.sub(rf"\1{_HIDDEN}", self.path)
+        """Without user, password, the values of the query, and what looks like a password or a key in the path."""
+        path = _KEY_IN_PATH.sub(_HIDDEN, _IN_PATH.sub(rf"\1{_HIDDEN}", self.path))
         parts = [part.partition("=") for part in self.query.split("&")] if self.query else []
         query = "&".join(f"{name}={_HIDDEN}" if equals else _HIDDEN for name, equals, _ in parts)
         return f"{self.scheme}://{_bracketed(self.host)}:{self.port}{path}" + (f"?{query}" if query else "")

@@ -148,3 +148,8 @@ def test_passwords_in_path_and_query_are_not_shown() -> None:
     assert "s3cret" in url.whole()
     assert parse_camera_url("rtsp://10.0.0.5/Streaming/Channels/101").shown.endswith(":554/Streaming/Channels/101")
     assert parse_camera_url("rtsp://10.0.0.5/cam/passwd=s3cret/x").shown.endswith("/cam/passwd=***/x")
+    for plain in ("h264Preview_01_main", "axis-media/media.amp", "LiveMedia/ch1/Media1", "cam/realmonitor"):
+        assert parse_camera_url(f"rtsp://10.0.0.5/{plain}").shown.endswith(f"/{plain}")
+    for key in ("s4CSKkRh1IaCNwBY", "qKrBchIlOO6wveSwFr7Tyk5bMpNSNAzkdncRUuuHj44", "x" * 43):  # the path is the key
+        assert parse_camera_url(f"rtsp://10.0.0.5/{key}").shown == "rtsp://10.0.0.5:554/***"
+        assert parse_camera_url(f"rtsp://10.0.0.5/a/{key}/b").shown == "rtsp://10.0.0.5:554/a/***/b"
