@@ -28,7 +28,7 @@ def online(rig: CameraRig, stream: Stream, wait_for: WaitFor, frames: int = 10) 
 
 def test_a_stream_is_enhanced_reported_and_let_go_when_it_is_deleted(rig: CameraRig, wait_for: WaitFor) -> None:
     with serve(Behaviour(rate=4, reports=True)) as camera, rig.enhancing():
-        stream = rig.make(camera.url, budget_s=12.0)
+        stream = rig.make(camera.url, budget_s=12.0, fuse=True)
         with rig.owned(stream):
             online(rig, stream, wait_for, 14)
             status = rig.status(stream)
@@ -41,6 +41,7 @@ def test_a_stream_is_enhanced_reported_and_let_go_when_it_is_deleted(rig: Camera
         assert status.fps_in == pytest.approx(4, abs=2)
         assert status.fps_out == pytest.approx(4, abs=2)
         assert 0 < status.recomputed_share <= 1
+        assert 0 <= status.fused_share <= 1
         assert rig.ended is None
         assert rig.store.jobs() == set()
         assert rig.redis.keys("gleaner:done:*") == []
