@@ -51,6 +51,16 @@ def online(rig: CameraRig, stream: Stream, epoch: int = 0) -> bool:
     return status.state == "online" and status.epoch > epoch
 
 
+def discontinuities(rig: CameraRig, stream: Stream, wait_for: WaitFor) -> int:
+    """How many lie before the live view of the present owner, once it has one; no other owner's is left."""
+    folder = rig.files.live(stream.id, rig.status(stream).epoch)
+    wait_for((folder / "live.m3u8").is_file)
+    assert list(folder.parent.iterdir()) == [folder]
+    lines = (folder / "live.m3u8").read_text().splitlines()
+    (number,) = (line.partition(":")[2] for line in lines if line.startswith("#EXT-X-DISCONTINUITY-SEQUENCE:"))
+    return int(number)
+
+
 def horse_of(process: subprocess.Popen[bytes]) -> int:
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return int(child)
@@ -65,16 +75,19 @@ def test_a_stream_goes_from_worker_to_worker(rig: CameraRig, processes: Processe
         first = processes.start()
         wait_for(lambda: online(rig, stream), 150)
         epoch = rig.status(stream).epoch
+        assert discontinuities(rig, stream, wait_for) == 0
         # The process that has the stream is killed; its worker begins it anew.
         os.kill(horse_of(first), signal.SIGKILL)
         wait_for(lambda: online(rig, stream, epoch), 150)
         epoch = rig.status(stream).epoch
+        assert discontinuities(rig, stream, wait_for) == 1
         # The worker is told to leave; another takes the stream up.
         first.send_signal(signal.SIGTERM)
         assert first.wait(60) == 0
         assert queue.waiting() == 1
         processes.start()
         wait_for(lambda: online(rig, stream, epoch), 150)
+        assert discontinuities(rig, stream, wait_for) == 2
         rig.streams.delete(stream.id)
         wait_for(lambda: not queue.underway(stream.id))
     log = processes.log.read_text()
