@@ -94,7 +94,6 @@ PROBLEMS: dict[str, Kind] = {
     "camera-port-denied": Kind(422, "Cameras may not be on this port"),
     "camera-network-denied": Kind(422, "Cameras may not be in this network"),
     "name-taken": Kind(409, "Another stream has this name"),
-    "fuse-not-supported": Kind(422, "Frames cannot be fused yet"),
     "no-media-server": Kind(422, "The service has no media server"),
     "stream-changed": Kind(409, "The stream was changed meanwhile"),
     "stream-not-online": Kind(404, "The stream shows nothing now", 5),

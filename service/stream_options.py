@@ -134,9 +134,6 @@ def _with_credentials(url: CameraUrl, before: CameraUrl | None, *, dropped: bool
 
 
 def _options(values: Mapping[str, Any]) -> StreamOptions:
-    if values.get("fuse"):
-        detail = "fuse: several frames cannot be fused into one yet; leave it out"
-        raise ProblemError("fuse-not-supported", detail, errors=[{"field": "fuse", "detail": "must be false"}])
     if values.get("scale") is not None and values.get("target_height") is not None:
         detail = f"scale ({values['scale']}) and target_height ({values['target_height']}) cannot both be met; give one"
         raise ProblemError("scale-and-height", detail, errors=[{"field": "target_height", "detail": detail}])

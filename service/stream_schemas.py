@@ -60,7 +60,7 @@ class StreamWishes(BaseModel):
     push_url: CameraUrl | None = Field(
         default=None, description="Push there by RTSP too; with user and password if need be. Never shown again."
     )
-    fuse: bool = Field(default=False, description="Several frames into one. Not supported yet.")
+    fuse: bool = Field(default=False, description="Enhance what stands still from the mean of many frames.")
     record: RecordBody | None = Field(default=None, description="Record the enhanced stream. Default: not.")
     ring: float = Field(default=10.0, ge=0, le=24 * 60, description="Minutes of the source kept as it came.")
     enabled: bool = Field(default=True, description="false: stopped, and kept.")
@@ -136,6 +136,7 @@ class LiveBody(BaseModel):
     late: int = Field(description="Written resized: their tiles did not come back in time.")
     reconnects_1h: int
     recomputed_share: float | None = Field(description="Share of the tiles that had changed and were computed.")
+    fused_share: float | None = Field(description="Share of the tiles shown of the mean of several frames; with fuse.")
     rung: str = Field(description="Of the ladder, at the moment.")
     rung_reason: str
     push: str | None = Field(description="State of the push, where one is wanted.")

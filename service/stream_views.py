@@ -113,6 +113,7 @@ def _live(status: StreamStatus, now: float) -> LiveBody:
         late=status.late,
         reconnects_1h=status.reconnects_1h,
         recomputed_share=_rounded(status.recomputed_share, 4),
+        fused_share=_rounded(status.fused_share, 4),
         rung=status.rung,
         rung_reason=status.rung_reason,
         push=status.push,
