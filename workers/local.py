@@ -33,7 +33,7 @@ from workers.framelog import FrameLog
 from workers.layout import cores, lay_out
 from workers.plane_local import LocalPlane
 from workers.report import Subject, summarise, write_report
-from workers.reusing import make_reuse
+from workers.reusing import make_reuse, tile_for
 from workers.stretch import FrameRecord, Tally, enhance_stretch
 from workers.tiles import make_grid
 
@@ -117,7 +117,8 @@ def enhance_local(
                 Ahead(reader, DECODED_AHEAD) as frames,
                 BackgroundWriter(stretch, plan.output, threads=layout.encoder) as writer,
             ):
-                grid = make_grid(plan.clip.width, plan.clip.height, model.tile, model.halo, model.ramp)
+                tile = tile_for(model, plan.options.reuse)
+                grid = make_grid(plan.clip.width, plan.clip.height, tile, model.halo, model.ramp)
                 tally = enhance_stretch(
                     frames,
                     plane,

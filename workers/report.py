@@ -17,12 +17,13 @@ from media.remux import JoinReport
 from media.types import ClipFacts, OutputSettings
 from models.envelope import outside_envelope
 from models.facts import ModelFacts
-from pipeline.job import CameraStretch
+from pipeline.job import CameraStretch, Reuse
 from pipeline.model_choice import ModelChoice
 from pipeline.version import VERSION
 from workers.added import AddedSummary, map_size
 from workers.framelog import frame_lines, segment_end
 from workers.reuse_report import ReuseSummary
+from workers.reusing import tile_for
 
 STATEMENT_LEARNED = (
     "Made by a model that learned from other pictures: detail in it may be invented. Not evidence; "
@@ -63,8 +64,9 @@ def summarise(
     """The report without its frames. `logs` are the segments' frame logs, in order."""
     hows: Counter[str] = Counter()
     pts: list[int] = []
-    added = AddedSummary(*map_size(subject.clip.width, subject.clip.height, subject.model.tile))
-    reuse = ReuseSummary(str(subject.requested.get("reuse", "exact")))
+    mode = Reuse(subject.requested.get("reuse", Reuse.EXACT))
+    added = AddedSummary(*map_size(subject.clip.width, subject.clip.height, tile_for(subject.model, mode)))
+    reuse = ReuseSummary(mode.value)
     for line in _lines(logs):
         frame = json.loads(line)
         reuse.add(frame)

@@ -18,7 +18,7 @@ from workers.ahead import DECODED_AHEAD, Ahead
 from workers.framelog import FrameLog, segment_end
 from workers.layout import cores, lay_out
 from workers.plane_redis import RedisPlane
-from workers.reusing import make_reuse
+from workers.reusing import make_reuse, tile_for
 from workers.room import Room, output_of
 from workers.spans import read_spans
 from workers.stretch import FrameRecord, Tally, enhance_stretch
@@ -82,7 +82,7 @@ def _attempt(room: Room, job: Job, clip: ClipFacts, output: OutputSettings, span
             BackgroundWriter(my_file, output, threads=lay_out(cores(), on_cpu=False).encoder) as writer,
         ):
             going = room.keep_going(job.id)
-            grid = make_grid(clip.width, clip.height, model.tile, model.halo, model.ramp)
+            grid = make_grid(clip.width, clip.height, tile_for(model, job.options.reuse), model.halo, model.ramp)
             tally = enhance_stretch(
                 frames,
                 plane,
