@@ -45,7 +45,7 @@ from pipeline.connection import connect
 from pipeline.embedded import EmbeddedRedis
 from pipeline.frames import make_frame_store
 from pipeline.heartbeat import alive
-from pipeline.job import ClipOptions
+from pipeline.job import ClipOptions, Reuse
 from pipeline.limits import probe_limits
 from pipeline.queue import FrameQueue
 from pipeline.settings import Settings
@@ -176,7 +176,7 @@ def _network(case: Case, tiles: Sequence[np.ndarray]) -> Cost:
 
 def _end_to_end(case: Case) -> Cost:
     out = case.folder / "out.mp4"
-    plan = decide_local(case.clip, out, ClipOptions(model=case.model, scale=case.scale), case.settings)
+    plan = decide_local(case.clip, out, ClipOptions(model=case.model, scale=case.scale, reuse=Reuse.OFF), case.settings)
     costs: list[Cost] = []
     with _clocked(case.frames, costs):
         summary = enhance_local(case.clip, out, plan, case.settings, None, on_frame=lambda _: None)
