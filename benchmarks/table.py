@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +75,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="sizes and lengths of real use; an hour on two cores")
     parser.add_argument("--models", nargs="*", metavar="NAME", help="instead of the ones that ship; largest scale each")
+    parser.add_argument("--frames", type=int, help="of the clips of the first table; all tiles of the first count")
     parser.add_argument("--no-service", action="store_true", help="leave out cameras and workers")
     parser.add_argument("--out", type=Path, default=Path("build/benchmarks"))
     arguments = parser.parse_args()
     extent, settings = FULL if arguments.full else QUICK, Settings()
+    if arguments.frames:
+        extent = replace(extent, frames=arguments.frames)
     catalog = Catalog(settings.models_dir)
     models = extent.models
     if arguments.models:
