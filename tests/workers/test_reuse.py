@@ -103,8 +103,12 @@ def test_an_object_that_crosses_stops_and_leaves_leaves_no_ghost(crf: int | None
     reuse = NoisyReuse(GRID, refresh_frames=0)
     pictures, counts = shown(frames, reuse.changed)
     assert sum(counts[1:]) < 0.5 * GRID.count * len(frames[1:])
-    for picture, frame in zip(pictures, frames, strict=True):
+    for number, (picture, frame) in enumerate(zip(pictures, frames, strict=True)):
         assert psnr(picture, frame) > 42
+        if number and number < len(way):  # where it is and where it was
+            lo, hi = (max(0, x) for x in (way[number - 1][0] - 4, way[number][0] + 28))
+            if lo + 16 < min(hi, WIDTH):
+                assert psnr(picture[76:108, lo:hi], frame[76:108, lo:hi]) > 42
     track = (slice(80, 104), slice(0, WIDTH))
     for picture, frame in zip(pictures[-4:], frames[-4:], strict=True):
         blurred = (picture[track].astype(float) - frame[track]).reshape(3, 8, WIDTH // 8, 8, 3).mean(axis=(1, 3))
