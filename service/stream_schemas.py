@@ -134,7 +134,7 @@ class LiveBody(BaseModel):
     frames: int = Field(description="Written.")
     dropped: int = Field(description="Never written: a newer frame had come.")
     late: int = Field(description="Written resized: their tiles did not come back in time.")
-    reconnects_1h: int = Field(description="Attempts to connect again within the last hour.")
+    reconnects_1h: int = Field(description="Connections made again within the last hour that gave a frame.")
     recomputed_share: float | None = Field(description="Share of the tiles that had changed and were computed.")
     fused_share: float | None = Field(description="Share of the tiles shown of the mean of several frames; with fuse.")
     rung: str = Field(description="Of the ladder, at the moment.")

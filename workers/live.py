@@ -99,7 +99,7 @@ class LiveSession:
         self._problem: Problem | None = None
         self._slow = False
         self._had_frame = False  # on this connection
-        self._connections = 0
+        self._connections = 0  # that gave a frame
         self._usual_s: float | None = None
         self._drops = 0
         self._drops_told_at = self._collected_at = 0.0
@@ -152,9 +152,6 @@ class LiveSession:
         if self._reader is None:
             if now >= self._retry_at:
                 self._had_frame = False
-                self._connections += 1
-                if self._connections > 1:
-                    self.tally.reconnected(now)
                 self._reader = LiveReader(self._connect, self._slot)
             return
         if (ended := self._reader.ended) is not None:
@@ -190,6 +187,10 @@ class LiveSession:
             interval_s = max(0.0, arrived.at - self._newest_at)
             self._usual_s = interval_s if self._usual_s is None else self._usual_s + 0.1 * (interval_s - self._usual_s)
         if self._reader is not None:  # else it is one left of a connection that is over
+            if not self._had_frame:  # a connection counts once it shows something: attempts alone are in the events
+                self._connections += 1
+                if self._connections > 1:
+                    self.tally.reconnected(now)
             self._had_frame, self._problem, self._slow = True, None, False
         self._newest_at = arrived.at
         self._backoff.frame(arrived.at)
