@@ -84,7 +84,9 @@ MODELS: dict[str, ModelFacts] = {
             weights="glean-s-x4.safetensors",
             config=_GLEAN_SIZES
             | {"out_size": 256, "channels": [64, 64, 64, 64, 48, 24, 16], "decoder_width": [32, 16]},
-            sha256="c5864cd94e66c885bad3ed91b042503d89354f6234f49f13c25037e77b8da9b6",
+            sha256="3dac0037b348cfc4f0eba7746a49cf4aa087d483b7bf051d8587a4a915c40022",
+            vivid="glean-s-x4-vivid.safetensors",
+            vivid_sha256="99e4976fcbd994739d6a61fcf86aa9f0fe40636a5b28cfdf5eca85b1bc55c4cc",
             envelope="gain over bicubic in RGB PSNR on the dev split, by degradation: gleaner models show glean-s-x4",
             **_GLEAN,
         ),
