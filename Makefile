@@ -18,7 +18,7 @@ serve: .venv/.runtime  ## Run the service until stopped.
 	$(BIN)/gleaner serve
 
 test: .venv/.dev  ## Run the tests.
-	$(BIN)/python -m pytest -m "not heavy" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not heavy" -n 3 --dist loadgroup
 
 test-service: .venv-service/.ready  ## Run the API's tests where torch is not installed.
 	! .venv-service/bin/python -c 'import torch' 2> /dev/null

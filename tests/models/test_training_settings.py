@@ -59,10 +59,10 @@ def test_the_settings_of_what_ships_describe_a_run_whose_bank_fits() -> None:
     assert network.config.scale == 4
 
 
-def test_the_vivid_run_of_what_ships_judges_pictures_of_the_banks_size() -> None:
-    bank = configure(BankConfig, RUNS / "bank.toml", OPTIONS)
+def test_the_vivid_run_of_what_ships_judges_pictures_of_the_size_of_its_crops() -> None:
     vivid = configure(VividTraining, RUNS / "glean-s-x4-vivid.toml", OPTIONS)
-    assert (vivid.goal, vivid.judge_channels) == ("vivid", bank.judge_channels)
+    assert vivid.goal == "vivid"
+    assert 4 * 2 ** (len(vivid.judge_channels) - 1) == 4 * vivid.crop
 
 
 def test_what_is_missing_is_named() -> None:
