@@ -39,7 +39,7 @@ def test_footage_beyond_the_envelope_is_one_line_of_stderr(
         assert written["outside_envelope"] == []
 
 
-@pytest.mark.parametrize(("sigma", "chosen"), [(30, "lanczos"), (0, "espcn-x2")])
+@pytest.mark.parametrize(("sigma", "chosen"), [(30, "lanczos"), (0, "glean-s-x2")])
 def test_auto_says_what_it_chose_and_why(
     sigma: float, chosen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

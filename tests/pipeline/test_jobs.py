@@ -231,7 +231,7 @@ def test_delete_leaves_nothing_and_late_reports_bring_nothing_back(store: JobSto
         with pytest.raises(UnknownJob, match=job.id):
             step()
     store.publish(job.id, "progress", {})
-    assert redis.keys("*") == []
+    assert redis.keys("gleaner:job*") == []
 
 
 def test_ended_before(store: JobStore) -> None:
